@@ -1,0 +1,56 @@
+# `make help` lists the commands. None needs root, Docker or an installed database.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+READY_VENV := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-faults lint lock messages clean
+MAKEFLAGS += --no-print-directory
+
+# What a shell may have set for another project.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE DJANGO_SETTINGS_MODULE VIRTUAL_ENV
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+demo: $(READY_VENV) ## a whole site with a stand-in Scalepoint: PORT=8000 EVENTS=40 WORKERS=2, ONCE=1 ends after the first cases, READY=file.json
+	@$(RUN) settings.demo
+
+test: $(READY_VENV) ## the tests, with coverage; ARGS="-k name -n 0"
+	@$(RUN) pytest -n 2 -m "not faults" --cov --cov-report=term:skip-covered $(ARGS)
+
+# Exit code 5 says that no test has the mark.
+test-faults: $(READY_VENV) ## the tests that kill and freeze real processes; ARGS=...
+	@$(RUN) pytest -n 0 -m faults $(ARGS) || { code=$$?; [ $$code -eq 5 ] || exit $$code; }
+
+lint: $(READY_VENV) ## ruff and mypy
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+UV_COMPILE := $(VENV)/bin/uv pip compile -q pyproject.toml --generate-hashes --no-annotate --no-header --universal
+lock: $(READY_VENV) ## requirements*.txt anew from pyproject.toml
+	$(UV_COMPILE) --extra site -o requirements.txt
+	$(UV_COMPILE) --extra site --extra dev -c requirements.txt -o requirements-dev.txt
+
+# Needs GNU gettext (Debian: gettext). django-admin and not manage.py: inside crm/ there is a module named secrets.
+messages: $(READY_VENV) ## the translations anew: collect, then compile
+	@for app in crm tasks scalepoint_integration; do (cd $$app && \
+		../$(VENV)/bin/django-admin makemessages -l da --no-obsolete --no-location && \
+		sed -i '/POT-Creation-Date/d' locale/da/LC_MESSAGES/django.po && \
+		../$(VENV)/bin/django-admin compilemessages -l da) || exit 1; done
+
+clean: ## remove what the commands made here
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* static-collected
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamp is newer than the requirements it was made from.
+$(READY_VENV): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Installing into $(VENV) (once, about half a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt
+	@touch $@

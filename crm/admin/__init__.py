@@ -1,0 +1,1 @@
+from crm.admin import company, customer  # noqa: F401  they register their pages

@@ -1,0 +1,87 @@
+"""What all pages of the office share. Stock ModelAdmin only: the host's theme, if it has one, goes on top."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+def badge(kind: str, icon: str, word: Any) -> SafeString:
+    """A state as colour, icon and word. Kinds: good, busy, wait, bad, and "" for grey."""
+    return format_html('<span class="state state-{}"><span aria-hidden="true">{}</span> {}</span>', kind, icon, word)
+
+
+class OfficeAdmin(ModelAdmin):
+    show_full_result_count = False
+    list_per_page = 50
+    ordering: ClassVar[tuple[str, ...]] = ("-id",)
+
+    # An address that was typed without its beginning; without a word here Django warns until 6.0.
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+
+    class Media:
+        css = {"all": ["crm/office.css"]}
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name not in self.get_autocomplete_fields(request):
+            # The host's user table may hold all its customers, and needs no page of its own here: a plain list of
+            # those who work in the office. The same for whatever else can be switched off.
+            kwargs.setdefault("queryset", self._choosable(db_field, request))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def _choosable(self, db_field: Any, request: HttpRequest) -> "models.QuerySet[Any]":
+        """What is in use, and what this row has already: saving it must not take that away."""
+        chosen = active(db_field.remote_field.model)
+        match = request.resolver_match
+        if match and "object_id" in match.kwargs:
+            here = self.model._default_manager.filter(pk=unquote(match.kwargs["object_id"]))
+            chosen |= Q(pk__in=here.values(db_field.attname))
+        rows: models.QuerySet[Any] = db_field.remote_field.model._default_manager.filter(chosen)
+        return rows
+
+
+def active(model: type[models.Model]) -> Q:
+    """The condition for rows that are in use, by whichever of the usual switches the model has."""
+    return Q(*((name, True) for name in ("active", "is_active", "is_staff") if _has(model, name)))
+
+
+def _has(model: type[models.Model], name: str) -> bool:
+    try:
+        return bool(model._meta.get_field(name).concrete)
+    except FieldDoesNotExist:
+        return False
+
+
+class ResponsibleFilter(admin.SimpleListFilter):
+    """Mine, nobody's, or a colleague's. Only those who work in the office are listed."""
+
+    title = _("responsible")
+    parameter_name = "responsible"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        user = get_user_model()
+        people = user._default_manager.filter(active(user) & ~Q(pk=request.user.pk))[:200]
+        return [("me", _("Mine")), ("none", _("Nobody")), *((str(person.pk), str(person)) for person in people)]
+
+    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
+        value = self.value()
+        if value is None:
+            return queryset
+        if value in ("me", "none"):
+            return queryset.filter(responsible=request.user.pk if value == "me" else None)
+        # An unknown person is an empty list, whatever was typed into the address.
+        known = {key for key, _label in self.lookup_choices}
+        return queryset.filter(responsible=value) if value in known else queryset.none()

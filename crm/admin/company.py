@@ -1,0 +1,163 @@
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as gettext
+from django.utils.translation import gettext_lazy as _
+
+from crm.admin.base import OfficeAdmin, badge
+from crm.admin.customer import FACTS
+from crm.models import InsuranceCompany, SecurityToken
+
+if TYPE_CHECKING:
+    TokenInlineBase = admin.StackedInline[SecurityToken, InsuranceCompany]
+    TokenModelForm = forms.ModelForm[SecurityToken]
+else:
+    TokenInlineBase = admin.StackedInline
+    TokenModelForm = forms.ModelForm
+
+
+def token_state(token: SecurityToken) -> SafeString:
+    now = timezone.now()
+    if token.expires_at and token.expires_at <= now:
+        return badge("", "✖", _("%(token)s has ended") % {"token": token})
+    if token.valid_from > now:
+        return badge("wait", "⏳", _("%(token)s, not valid yet") % {"token": token})
+    return badge("good", "✔", token)
+
+
+class TokenInline(TokenInlineBase):
+    """The tokens there are. Of the value only the last characters, and nothing of it in the form."""
+
+    model = SecurityToken
+    verbose_name_plural = _("security tokens")
+    extra = max_num = 0
+    fields = ("state", "label", "valid_from", "expires_at", ("created_at", "last_used_at"))
+    readonly_fields = ("state", "created_at", "last_used_at")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description=_("token"))
+    def state(self, token: SecurityToken) -> SafeString:
+        return token_state(token)
+
+
+class NewTokenForm(TokenModelForm):
+    # Not the column itself: what a form knows can end up in initial values, in history and on the page again.
+    new_token = forms.CharField(
+        label=_("Token"),
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "vTextField"}),
+        help_text=_("As you were given it. It is not shown again; later you see its last four characters."),
+    )
+    make = forms.BooleanField(
+        label=_("Make a strong token for me"),
+        required=False,
+        help_text=_("For when you decide the token yourselves. It is shown once, after you have saved."),
+    )
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        self.instance.token = self.cleaned_data.get("new_token", "").strip() or secrets.token_urlsafe(32)
+        return cleaned
+
+
+class NewTokenInline(TokenInlineBase):
+    """A token to add: typed in as it was given, or else made here."""
+
+    model = SecurityToken
+    form = NewTokenForm
+    verbose_name = _("new security token")
+    verbose_name_plural = _("new security token")
+    extra = 1
+    can_delete = False
+    fields = ("new_token", "make", "label", "valid_from", "expires_at")
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[SecurityToken]":
+        return super().get_queryset(request).none()
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_add_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(InsuranceCompany)
+class InsuranceCompanyAdmin(OfficeAdmin):
+    list_display = ("name", "aliases", "tokens_now", "active", "team", "responsible")
+    list_select_related = ("team", "responsible")
+    list_filter = ("active", "team")
+    search_fields = ("name", "alias", "sub_alias", "company_tax_id")
+    ordering = ("name", "id")
+    autocomplete_fields = ("customer",)
+    inlines = [TokenInline, NewTokenInline]
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("name", "alias", "sub_alias", "active"),
+                "description": _(
+                    "You get the token, the alias and sometimes a sub-alias from Scalepoint or from the "
+                    "insurance company."
+                ),
+            },
+        ),
+        (
+            _("New cases"),
+            {
+                "fields": (
+                    "customer_is",
+                    "phone_as_customer_number",
+                    "customer",
+                    "team",
+                    "responsible",
+                    "task_template",
+                ),
+                "description": _("What is left empty is as in the default values."),
+            },
+        ),
+        (_("Address"), {"fields": (*FACTS[1:], "company_tax_id"), "classes": ["collapse"]}),
+        (_("Notes"), {"fields": ("notes",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[InsuranceCompany]":
+        return super().get_queryset(request).prefetch_related("tokens")
+
+    @admin.display(description=_("alias / sub-alias"), ordering="alias")
+    def aliases(self, company: InsuranceCompany) -> str:
+        return f"{company.alias} / {company.sub_alias or '–'}"  # noqa: RUF001
+
+    @admin.display(description=_("token"))
+    def tokens_now(self, company: InsuranceCompany) -> SafeString:
+        now = timezone.now()
+        alive = [token for token in company.tokens.all() if not token.expires_at or token.expires_at > now]
+        if not alive:
+            return badge("bad", "✖", _("Token is missing"))
+        return format_html_join(" ", "{}", ((token_state(token),) for token in alive))
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if issubclass(formset.form, NewTokenForm):
+            for row in formset.extra_forms:
+                if row.instance in formset.new_objects:
+                    self._tell_once(request, row)
+
+    def _tell_once(self, request: HttpRequest, row: NewTokenForm) -> None:
+        token = row.instance
+        if row.cleaned_data.get("new_token"):
+            messages.success(request, gettext("The token that ends with %s is stored.") % token.last4)
+        else:
+            # The only time that anybody sees it: it is kept encrypted, and no page reads it.
+            messages.warning(
+                request,
+                gettext("The new token for %(company)s is %(token)s. Copy it now: it is not shown again.")
+                % {"company": token.company, "token": token.token},
+            )

@@ -1,0 +1,1 @@
+"""Scalepoint's cases in Django: the only app that knows Scalepoint. See docs/architecture.md."""

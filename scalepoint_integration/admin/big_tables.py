@@ -1,0 +1,62 @@
+"""Lists over tables that only ever grow. Measured on a million rows: counting them all made a page four times slower,
+searching parts of words ninety times; so the count is capped and the search is for whole values."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from crm.admin.base import OfficeAdmin, badge
+from scalepoint_integration.errors import describe
+from scalepoint_integration.workqueue import QueueItem
+
+if TYPE_CHECKING:
+    PaginatorBase = Paginator[Any]
+else:
+    PaginatorBase = Paginator
+
+CAP = 10_000
+_LOOKS = {
+    QueueItem.Status.PENDING: ("wait", "●"),
+    QueueItem.Status.DONE: ("good", "✔"),
+    QueueItem.Status.IGNORED: ("", "–"),  # noqa: RUF001
+    QueueItem.Status.FAILED: ("bad", "✖"),
+}
+
+
+def queue_state(item: QueueItem) -> SafeString:
+    """How a row of a queue stands, and what is wrong with it."""
+    kind, icon = _LOOKS[QueueItem.Status(item.status)]
+    word: Any = item.get_status_display()
+    if item.status == QueueItem.Status.PENDING and item.error_code:
+        word = _("Waiting for its next attempt")
+    shown = badge(kind, icon, word)
+    if not item.error_code or item.status == QueueItem.Status.PENDING:
+        return shown
+    return format_html('{}<span class="because">{}</span>', shown, describe(item.error_code, item.error_facts).what)
+
+
+class CappedPaginator(PaginatorBase):
+    """Counts no further than CAP. Who looks for something older filters or searches."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return len(rows.order_by().values_list("pk")[:CAP])
+
+
+class BigTableAdmin(OfficeAdmin):
+    """Read-only facts about what happened: they are made by the machine and changed by nobody."""
+
+    paginator = CappedPaginator
+    ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

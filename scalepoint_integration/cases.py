@@ -1,0 +1,187 @@
+"""The case an event speaks of: found or made, locked, and its facts merged so that order does not matter.
+
+Every fact is kept with the time Scalepoint said it (a last-writer-wins register). The newest statement that says
+anything wins, fact by fact, whatever came first; a statement without a fact never takes one away. Comparing one time
+stamp per case instead was tried on paper and fails with three events: the middle one is then dropped whole.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+
+from django.db.models import Model, Q
+
+from crm.models import InsuranceCompany
+from scalepoint_integration.models import Case, Connection, InboundEvent, Service
+from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts
+from scalepoint_integration.workqueue import NeedsPerson, PermanentError
+
+Facts = TypeVar("Facts", CaseFacts, ServiceFacts)
+# {"number": {"value": ..., "at": ISO time}}
+Registers = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What Scalepoint calls a case, in lower case; "" where it gave no such name. A number counts within an insurer.
+    ``pk`` is our row that the event was tied to before: the insurer may have been put right since."""
+
+    case_id: str
+    token: str
+    number: str
+    insurer_id: int | None
+    pk: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.case_id or self.token or self.number)
+
+
+def find(connection: Connection, names: Names, *, lock: bool = False) -> Case | None:
+    """The case with any of these names, strongest first: our row, Scalepoint's id, its token, the number."""
+    any_of = Q(pk=names.pk) if names.pk else Q()
+    if names.case_id:
+        any_of |= Q(case_id=names.case_id)
+    if names.token:
+        any_of |= Q(token=names.token)
+    if names.number:
+        any_of |= Q(number=names.number, insurer=names.insurer_id)
+    rows = Case.objects.filter(any_of, connection=connection).order_by("pk")
+    # Others may be locked that only share the number; always in the same order, so nobody waits in a circle.
+    found = list(rows.select_for_update() if lock else rows)
+    return next(
+        (case for fits in (_same_row, _same_id, _same_token, _same_number) for case in found if fits(case, names)), None
+    )
+
+
+def _same_row(case: Case, names: Names) -> bool:
+    return case.pk == names.pk
+
+
+def _same_id(case: Case, names: Names) -> bool:
+    return bool(names.case_id) and case.case_id == names.case_id
+
+
+def _same_token(case: Case, names: Names) -> bool:
+    # The same token under another id is another case that somebody mixed up: not ours to merge.
+    return bool(names.token) and case.token == names.token and (not names.case_id or not case.case_id)
+
+
+def _same_number(case: Case, names: Names) -> bool:
+    # A number alone is weak: it says nothing against another id or token.
+    return (
+        case.number == names.number
+        and case.insurer_id == names.insurer_id
+        and not (names.case_id and case.case_id)
+        and not (names.token and case.token)
+    )
+
+
+def lock(connection: Connection, names: Names) -> Case:
+    """The case, made if it is new, locked until the transaction ends. Names it did not have are added. Raises
+    NeedsPerson (SP-119)."""
+    for _attempt in range(3):
+        case = find(connection, names, lock=True)
+        if case:
+            case.connection = connection
+            for name in ("case_id", "token", "number"):
+                setattr(case, name, getattr(case, name) or getattr(names, name))
+            return case
+        # Somebody may be making the same case: their row makes ours a no-op, after waiting for their commit.
+        new = Case(
+            connection=connection,
+            case_id=names.case_id,
+            token=names.token,
+            number=names.number,
+            insurer_id=names.insurer_id,
+        )
+        Case.objects.bulk_create([new], ignore_conflicts=True)
+    # In the way is a case with the same token and another id. What contradicts itself is never guessed at.
+    raise NeedsPerson("SP-119")
+
+
+def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -> Case:
+    """The locked case that an event of that insurer speaks of, made if it is new; the event is tied to it.
+
+    Raises PermanentError (SP-105) where it has no name, NeedsPerson (SP-110, SP-119)."""
+    if not names:
+        raise PermanentError("SP-105")
+    case = lock(event.connection, replace(names, pk=event.case_id))
+    if insurer and case.insurer_id not in (None, insurer.pk):
+        # One company's token must not write on another company's case; nothing of it is saved.
+        raise NeedsPerson("SP-110")
+    case.insurer = insurer or case.insurer
+    InboundEvent.objects.filter(pk=event.pk).update(case=case)
+    return case
+
+
+def lock_service(case: Case, service_id: str, reference: str) -> Service:
+    """The service of a locked case, made if it is new. An id that comes after a reference is added to it.
+
+    An event that names no service speaks of the only one; of several, of the nameless one.
+    """
+    known = list(case.services.select_related("task__template").order_by("pk"))
+    fitting = [each for each in known if service_id and each.service_id == service_id]
+    fitting += [
+        each for each in known if reference and each.reference == reference and not (service_id and each.service_id)
+    ]
+    if not service_id and not reference:
+        fitting = [each for each in known if not each.service_id and not each.reference] or known[:1] * (
+            len(known) == 1
+        )
+    service = fitting[0] if fitting else Service(case=case)
+    service.service_id, service.reference = service.service_id or service_id, service.reference or reference
+    return service
+
+
+def merge(registers: Mapping[str, Any], said: CaseFacts | ServiceFacts, at: datetime) -> Registers:
+    """The registers after this was said at that time. A tie goes to the later arrival. Pure."""
+    merged: Registers = dict(registers)
+    for name, value in ((each.name, getattr(said, each.name)) for each in fields(said)):
+        if not value:
+            continue
+        held = merged.get(name)
+        if held is None or datetime.fromisoformat(held["at"]) <= at:
+            merged[name] = {"value": _to_json(value), "at": at.astimezone(UTC).isoformat()}
+    return merged
+
+
+def read(registers: Mapping[str, Any], kind: type[Facts]) -> Facts:
+    """The facts that hold now."""
+    known = {each.name: each.type for each in fields(kind)}
+    return kind(**{name: _from_json(name, held["value"]) for name, held in registers.items() if name in known})
+
+
+def untouched(row: Model, wanted: Mapping[str, str], applied: Mapping[str, str]) -> dict[str, str]:
+    """What of ``wanted`` may be written on the row: news, in fields that are empty or still hold what we last wrote
+    there (``applied``). What a clerk typed wins. Pure."""
+    changes = {}
+    for name, said in wanted.items():
+        empty = _empty(row, name)
+        value, ours, current = said or empty, applied.get(name, empty), getattr(row, name)
+        if value not in (ours, current) and current in (empty, ours):
+            changes[name] = value
+    return changes
+
+
+def remember(row: Model, applied: Mapping[str, str], written: Mapping[str, str]) -> dict[str, str]:
+    """``applied`` after this was written on the row. What is as good as empty is left out: never written and written
+    empty are the same."""
+    return {name: value for name, value in {**applied, **written}.items() if value not in ("", _empty(row, name))}
+
+
+def _empty(row: Model, name: str) -> str:
+    """What stands in a field that nobody ever wrote: mostly nothing, in a country the default one."""
+    return str(row._meta.get_field(name).get_default() or "")  # type: ignore[union-attr]
+
+
+def _to_json(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _from_json(name: str, value: Any) -> Any:
+    if name.endswith("_address"):
+        return Address(**value)
+    return date.fromisoformat(value) if name.endswith("_date") else value

@@ -1,0 +1,70 @@
+"""Which default wins, and where it came from.
+
+The order is E-Komplet's: what the insurance company has of its own, else the connection's, else the customer's.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalepoint_integration.models import Connection
+from scalepoint_integration.models.connection import DIMENSIONS
+from scalepoint_integration.workqueue import NeedsPerson
+
+INSURER, CONNECTION, CUSTOMER = "insurer", "connection", "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """``values`` by field name of the task (None where nobody set one); ``origins`` says for each set value who did:
+    "insurer", "connection" or "customer". ``notices`` are codes of the catalogue that the office should see."""
+
+    values: dict[str, Any]
+    origins: dict[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRule:
+    customer_is: str
+    phone_as_customer_number: bool
+
+
+def customer_rule(connection: Connection, insurer: Any) -> CustomerRule:
+    """Who the customer is on a case of this insurance company."""
+    own_phone = insurer.phone_as_customer_number if insurer else None
+    return CustomerRule(
+        customer_is=(insurer.customer_is if insurer else "") or connection.customer_is,
+        phone_as_customer_number=connection.phone_as_customer_number if own_phone is None else own_phone,
+    )
+
+
+def resolve(connection: Connection, insurer: Any, customer: Any = None) -> Defaults:
+    """Team, responsible, task template and dimensions for a new task. Raises NeedsPerson (SP-201) where the template
+    that should be used is switched off: silently using another would make the wrong task.
+
+    A responsible user who has left is passed over for the next one in line, with notice SP-202.
+    """
+    sources = [(INSURER, insurer), (CONNECTION, connection), (CUSTOMER, customer)]
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    notices: list[str] = []
+    for name in ("team", "responsible", "task_template", *DIMENSIONS):
+        values[name] = None
+        for origin, source in sources:
+            value = getattr(source, name, None)
+            if value is None:
+                continue
+            if name == "responsible" and not value.is_active:
+                notices.append("SP-202")
+                continue
+            if name == "task_template" and not value.active:
+                raise NeedsPerson("SP-201", template=value.name)
+            values[name], origins[name] = value, origin
+            break
+    template = values["task_template"]
+    for name in ("team", "responsible"):
+        # A template that brings its own is asked last: it is chosen by somebody above anyway.
+        value = getattr(template, name, None)
+        if values[name] is None and value is not None and getattr(value, "is_active", True):
+            values[name], origins[name] = value, "task_template"
+    return Defaults(values, origins, tuple(dict.fromkeys(notices)))

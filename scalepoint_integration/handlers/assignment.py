@@ -1,0 +1,187 @@
+"""``repair_service_requested`` and ``repair_updated``: a service ordered on a case becomes a customer and a task.
+
+Both are snapshots of the same things, and either may come first; so they are handled alike.
+"""
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from crm.models import Customer, InsuranceCompany
+from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming
+from scalepoint_integration.adapter import Adapter, fitting, get_adapter
+from scalepoint_integration.doorbell import ring
+from scalepoint_integration.models import Case, InboundEvent, Service
+from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
+from scalepoint_integration.signals import announce
+from scalepoint_integration.workqueue import NeedsPerson, retry
+from tasks.models import Task
+
+TITLE_LIMIT = 200
+_KNOWN = ("case_id", "token", "number", "insurer", "facts")
+ADDRESS = ("street", "street2", "postal_code", "city", "country")
+# What a person can have put right on the case or in the settings.
+PARKED = ("SP-111", "SP-118", "SP-201", "SP-203", "SP-204")
+
+
+def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
+    said = parse(payload)
+    adapter = get_adapter()
+    insurer = _insurer(event, said, adapter)
+    names = cases.Names(said.case_id, said.token, said.case.number, insurer.pk if insurer else None)
+    case = cases.enter(event, names, insurer)
+    service = cases.lock_service(case, said.service_id, said.service.reference)
+    new, at = service.pk is None, event.occurred_at or event.received_at
+    case.facts = cases.merge(case.facts, said.case, at)
+    service.facts = cases.merge(service.facts, said.service, at)
+    try:
+        with transaction.atomic():  # all of the task or nothing of it
+            made = _work(case, service, said, adapter, now)
+    except NeedsPerson as problem:
+        # What is known is kept, so that the office sees the case; of what was tried, nothing.
+        case.problem_code, case.problem_facts = problem.code, problem.facts
+        if not lifecycle.closing(case.lifecycle):
+            case.status = Case.Status.NEEDS_ACTION
+        case.save(update_fields=[*_KNOWN, "status", "problem_code", "problem_facts", "updated_at"])
+        if new:
+            Service.objects.create(
+                case=case, service_id=service.service_id, reference=service.reference, facts=service.facts
+            )
+        else:
+            service.save(update_fields=["service_id", "reference", "facts"])
+        raise
+    announce("case_created" if made else "case_updated", case)
+
+
+def _insurer(event: InboundEvent, said: Assignment, adapter: Adapter) -> InsuranceCompany | None:
+    """Whose case it is. The security token decides; an alias that points elsewhere stops everything (SP-110)."""
+    alias, sub_alias = said.case.insurer_alias, said.case.insurer_sub_alias
+    named = adapter.find_insurer(alias, sub_alias)
+    proven = event.insurer
+    if proven is None or named == proven or not alias:
+        return proven or named
+    same = alias.casefold() == proven.alias.casefold()
+    if named is None and same and (not sub_alias or not proven.sub_alias):
+        return proven
+    raise NeedsPerson("SP-110")
+
+
+def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now: datetime) -> bool:
+    """Make or update customer and task from all that is known. Returns whether the task was made."""
+    facts = cases.read(case.facts, CaseFacts)
+    ordered = cases.read(service.facts, ServiceFacts)
+    if case.insurer is None:
+        raise NeedsPerson("SP-111", alias=" / ".join(filter(None, (facts.insurer_alias, facts.insurer_sub_alias))))
+    if not case.insurer.active:
+        raise NeedsPerson("SP-118", company=case.insurer.name)
+    customer = _customer(case, case.insurer, facts, adapter)
+    chosen = defaults.resolve(case.connection, case.insurer, customer)
+    task, made = service.task, False
+    if task is None and service.applied:
+        # There was a task and somebody deleted it, on purpose: an update does not bring it back.
+        service.save()
+        case.save()
+        return False
+    title, cut = naming.render(case.connection.case_name_template, _names(case.insurer, facts, ordered), TITLE_LIMIT)
+    template = task.template if task else chosen.values["task_template"]
+    texts = _task_fields(facts, ordered, service, customer) | {"title": title}
+    wanted = fitting(Task, adapter.compose(template, texts))
+    if task is None:
+        task = adapter.create_task(wanted, customer, case.insurer, chosen, timezone.localdate(now))
+        service.task, service.applied, made = task, cases.remember(task, {}, wanted), True
+        case.origins = chosen.origins
+    else:
+        changes = cases.untouched(task, wanted, service.applied)
+        adapter.update_task(task, changes)
+        service.applied = cases.remember(task, service.applied, changes)
+    adapter.add_contacts(task, said.contacts)
+    service.save()
+    case.notices = [*chosen.notices, *(["SP-205"] if cut else [])]
+    if case.problem_code:
+        case.problem_code, case.problem_facts = "", {}
+        _unpark(case)
+    if case.status in (Case.Status.NEW, Case.Status.NEEDS_ACTION):
+        case.status = Case.Status.IN_PROGRESS
+    case.save()
+    images.request(service, said.images)
+    followup.apply(case, adapter)
+    return made
+
+
+def _customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: Adapter) -> Customer:
+    """The customer of the case: chosen before or by a person, else the one that fits, else a new one."""
+    rule = defaults.customer_rule(case.connection, insurer)
+    wanted = fitting(Customer, adapter.customer_facts(facts, insurer, rule))
+    customer = case.customer
+    if customer is None:
+        fit = adapter.find_customers(facts, insurer, rule)
+        if len(fit) > 1:
+            reason = adapter.customer_number(facts) or facts.policy_number or insurer.name
+            raise NeedsPerson("SP-203", reason=reason, customers=[each.pk for each in fit])
+        customer = fit[0] if fit else None
+    if customer is None:
+        chosen = defaults.resolve(case.connection, insurer)
+        customer = adapter.create_customer(facts, wanted, insurer, rule, chosen, case.connection.customer_type)
+        case.applied = cases.remember(customer, {}, wanted)
+    else:
+        changes = cases.untouched(customer, wanted, case.applied)
+        if _address_of(customer) and not any(case.applied.get(name) for name in ADDRESS):
+            # Filling the gaps of one address from another would invent a third.
+            changes = {name: value for name, value in changes.items() if name not in ADDRESS}
+        adapter.update_customer(customer, changes)
+        case.applied = cases.remember(customer, case.applied, changes)
+    case.customer = customer
+    return customer
+
+
+def _task_fields(facts: CaseFacts, ordered: ServiceFacts, service: Service, customer: Customer) -> dict[str, str]:
+    """The texts of the task that follow from what Scalepoint told."""
+    place = facts.damage_address or facts.holder_address
+    elsewhere = place and _normal(place.street, place.postal_code, place.city) != _address_of(customer)
+    damage = [facts.damage_description, ordered.description, facts.url]
+    return {
+        "description": "\n\n".join(dict.fromkeys(part for part in damage if part)),
+        "requisition_number": facts.number,
+        "scalepoint_id": service.service_id or service.reference or service.case.case_id or service.case.token,
+        "scalepoint_url": facts.url,
+        "responsibility": facts.responsibility,
+        "damage_type": facts.damage_type or facts.damage_category or facts.damage_cause,
+        # Only where it is not the customer's own address.
+        "work_street": place.street if elsewhere else "",
+        "work_street2": place.street2 if elsewhere else "",
+        "work_postal_code": place.postal_code if elsewhere else "",
+        "work_city": place.city if elsewhere else "",
+    }
+
+
+def _names(insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts) -> dict[str, str]:
+    """The values of the merge fields (naming.FIELDS)."""
+    place = facts.damage_address or facts.holder_address
+    return {
+        "case_number": facts.number,
+        "policy_number": facts.policy_number,
+        "policyholder": facts.holder_name,
+        "address": place.street,
+        "city": place.city,
+        "damage_type": facts.damage_type or facts.damage_category or facts.damage_cause,
+        "insurer": insurer.name,
+        "service_reference": ordered.reference,
+    }
+
+
+def _address_of(customer: Customer) -> str:
+    return _normal(customer.street, customer.postal_code, customer.city)
+
+
+def _normal(*parts: str) -> str:
+    return " ".join(" ".join(parts).casefold().split())
+
+
+def _unpark(case: Case) -> None:
+    """The case works now: what waited for a person on it is tried again."""
+    parked = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED, error_code__in=PARKED)
+    if retry(parked):
+        transaction.on_commit(partial(ring, "drain"), robust=True)

@@ -1,0 +1,71 @@
+"""Images of a case: asked for with the event, fetched later, attached to the task. A missing one never stops a case.
+
+fetch.py opens foreign addresses, picture.py decides what a picture is; here is the queue between them.
+"""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from django.db import transaction
+
+from scalepoint_integration import workqueue
+from scalepoint_integration.adapter import get_adapter
+from scalepoint_integration.conf import conf
+from scalepoint_integration.doorbell import answered, ring
+from scalepoint_integration.images.fetch import fetch
+from scalepoint_integration.images.picture import decode_inline, read_picture
+from scalepoint_integration.models import ImagePull, Service
+from scalepoint_integration.payloads.assignment import ImageRef
+from scalepoint_integration.workqueue import LeaseLost, PermanentError, RetryableError
+
+
+def request(service: Service, images: Sequence[ImageRef]) -> None:
+    """Ask for images; one that was asked for before is not asked for again. Database only."""
+    rows = []
+    for image in images[: conf().image_max_per_event]:
+        row = ImagePull(service=service, key=image.key, url=image.url, file_name=image.file_name[:255])
+        if image.content:
+            try:
+                row.content = decode_inline(image.content)
+            except PermanentError as error:
+                row.status, row.error_code, row.last_error = ImagePull.Status.FAILED, error.code, str(error)
+        rows.append(row)
+    if rows:
+        ImagePull.objects.bulk_create(rows, ignore_conflicts=True)
+        transaction.on_commit(partial(ring, "drain_images"), robust=True)
+
+
+def drain() -> int:
+    """Pull what is due until nothing is or the time of a job is used up. Returns how many were pulled."""
+    answered("drain_images")
+    deadline = time.monotonic() + conf().drain_seconds
+    pulled, tried = 0, False
+    while time.monotonic() < deadline:
+        # One at a time: a lease must outlive the slowest fetch, and a second one behind it would lose its own.
+        items = workqueue.claim(ImagePull.objects.all(), 1, tried=tried)
+        if not items and tried:
+            break
+        tried = not items
+        for item in items:
+            pull(item)
+            pulled += 1
+    return pulled
+
+
+def pull(item: ImagePull) -> None:
+    """Fetch and check a claimed image outside any transaction, then attach it and finish in one."""
+    try:
+        content = bytes(item.content) if item.content is not None else fetch(item.url)
+        picture = read_picture(content)
+        with workqueue.finish(item):
+            task = item.service.task
+            image = get_adapter().attach_image(task, item.file_name, content, picture) if task else None
+            ImagePull.objects.filter(pk=item.pk).update(image=image, content=None)
+    except LeaseLost:
+        pass  # another worker has it, and will attach the same picture
+    except RetryableError as error:
+        error.code = "SP-301"
+        workqueue.fail(item, error)
+    except Exception as error:
+        workqueue.fail(item, error)

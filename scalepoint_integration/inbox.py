@@ -1,0 +1,206 @@
+"""The life of an event: receive, drain, sweep, replay, prune.
+
+Hidden here: how an event is stored exactly once, how it is handed to its handler, and what happens when that fails.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from scalepoint_integration import adapter, handlers, outbox, workqueue
+from scalepoint_integration.conf import conf
+from scalepoint_integration.doorbell import answered, ring
+from scalepoint_integration.models import (
+    Connection,
+    ImagePull,
+    InboundEvent,
+    OutboundEvent,
+    Refusal,
+    SettlementPull,
+)
+from scalepoint_integration.payloads import strict_json
+from scalepoint_integration.payloads.envelope import Envelope
+from scalepoint_integration.workqueue import LeaseLost, PermanentError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery: the id of its row, and whether that row was there before."""
+
+    id: int
+    event_type: str
+    duplicate: bool
+
+
+def receive(
+    connection_id: int, insurer_id: int | None, events: Sequence[Envelope], source: str = InboundEvent.Source.PUSH
+) -> list[Receipt]:
+    """Store events, all or none, each exactly once. When this returns outside a transaction they are committed.
+
+    A duplicate of a failed event makes it due again: the sender asks for it a second time, and *seen* is not *done*.
+    """
+    ids = _insert(connection_id, insurer_id, events, source)
+    new = set(ids)
+    known = {event.dedupe_key for event in events} - new
+    if known:
+        earlier = InboundEvent.objects.filter(connection_id=connection_id, dedupe_key__in=known, replay_of=None)
+        rows = list(earlier.values_list("pk", "dedupe_key", "status"))
+        ids |= {key: pk for pk, key, _seen in rows}
+        failed = [pk for pk, _known, status in rows if status == InboundEvent.Status.FAILED]
+        if failed:
+            workqueue.retry(InboundEvent.objects.filter(pk__in=failed, status=InboundEvent.Status.FAILED))
+    transaction.on_commit(partial(ring, "drain"), robust=True)
+    receipts = []
+    for event in events:
+        receipts.append(Receipt(ids[event.dedupe_key], event.event_type, event.dedupe_key not in new))
+        new.discard(event.dedupe_key)  # the same event twice in one batch: the second is a duplicate
+    return receipts
+
+
+_COLUMNS = (
+    "connection_id, insurer_id, source, dedupe_key, event_type, payload_version, correlation_id, vendor_id, "
+    "case_number, service_reference, occurred_at, size, body, status, attempts, claims, error_code, error_facts, "
+    "last_error"
+)
+_ROW = "(" + ", ".join(["%s"] * 13) + ", 'pending', 0, 0, '', '{}', '')"
+
+
+def _insert(connection_id: int, insurer_id: int | None, events: Sequence[Envelope], source: str) -> dict[str, int]:
+    """One statement for all events; returns {dedupe_key: id} of the rows that are new.
+
+    By hand, because the ORM's ways to the same end were measured at half the speed or less, and "get or create"
+    answered two copies at once with an error.
+    """
+    rows = {event.dedupe_key: event for event in events}
+    values: list[Any] = []
+    for key, event in sorted(rows.items()):  # one order for all writers: two batches can't deadlock
+        values += [connection_id, insurer_id, source, key, event.event_type, event.payload_version]
+        values += [event.correlation_id, event.vendor_id, event.case_number, event.service_reference]
+        values += [database.ops.adapt_datetimefield_value(event.occurred_at), len(event.body), event.body]
+    statement = (
+        f"INSERT INTO {InboundEvent._meta.db_table} ({_COLUMNS}) VALUES {', '.join([_ROW] * len(rows))} "  # noqa: S608
+        "ON CONFLICT (connection_id, dedupe_key) WHERE replay_of_id IS NULL DO NOTHING RETURNING dedupe_key, id"
+    )
+    with database.cursor() as cursor:
+        cursor.execute(statement, values)
+        return dict(cursor.fetchall())
+
+
+def drain() -> int:
+    """Handle what is due, oldest first, until nothing is or the time of a job is used up. Returns how many."""
+    answered("drain")
+    options = conf()
+    deadline = time.monotonic() + options.drain_seconds
+    handled, tried, empty = 0, False, 0
+    # Fresh rows come in batches, rows that were tried before one by one; neither may starve the other.
+    while empty < 2 and time.monotonic() < deadline:
+        batch = _claim(1 if tried else options.drain_batch, tried=tried)
+        empty = 0 if batch else empty + 1
+        begun = time.monotonic()
+        for place, event in enumerate(batch):
+            if time.monotonic() - begun > options.lease_seconds / 2:
+                workqueue.release(batch[place:])  # rather than lose the leases of the rest
+                break
+            _handle(event)
+            handled += 1
+        tried = not tried
+    return handled
+
+
+def _claim(limit: int, *, tried: bool) -> list[InboundEvent]:
+    """Claimed events of connections that are on. Those of a batch share their connection and insurer, so that team,
+    template and the like are read once per batch and not once per event."""
+    on = InboundEvent.objects.filter(connection__switch=Connection.Switch.ON)
+    batch = workqueue.claim(on, limit, tried=tried)
+    connections = Connection.objects.in_bulk({event.connection_id for event in batch})
+    insurers = adapter.insurers({event.insurer_id for event in batch if event.insurer_id})
+    for event in batch:
+        event.connection = connections[event.connection_id]
+        event.insurer = insurers[event.insurer_id] if event.insurer_id else None
+    return batch
+
+
+def _handle(event: InboundEvent) -> None:
+    try:
+        if event.body is None:
+            raise PermanentError("SP-900", "the content was deleted by the retention rule")
+        handle = handlers.find(event.event_type)
+        try:
+            payload = strict_json.parse(bytes(event.body))
+        except strict_json.BadJson as error:
+            raise PermanentError("SP-104", str(error)) from error
+        with workqueue.finish(event):
+            handle(event, payload, timezone.now())
+    except LeaseLost:
+        logger.info("Event %s is handled by somebody else by now", event.pk)
+    except Exception as error:
+        state = workqueue.fail(event, error)
+        # The number only: an error's text can hold what a person wrote.
+        level = logging.INFO if isinstance(error, workqueue.QueueError) else logging.WARNING
+        logger.log(level, "Event %s is %s after %s", event.pk, state, type(error).__name__)
+
+
+def sweep() -> None:
+    """Find what the rings missed. Alone it is enough to get everything done."""
+    for model in (InboundEvent, ImagePull, OutboundEvent, SettlementPull):
+        for row in workqueue.give_up(model):
+            logger.error("%s %s was given up: its worker died %s times", model.__name__, row.pk, row.attempts)
+    drain()
+    if ImagePull.objects.filter(status=ImagePull.Status.PENDING, available_at__lte=Now()).exists():
+        ring("drain_images")
+    if outbox.due():
+        ring("drain_outbound")
+    if SettlementPull.objects.filter(status=SettlementPull.Status.PENDING, available_at__lte=Now()).exists():
+        ring("drain_settlements")
+
+
+class NotReplayable(Exception):
+    """Why an event can't be run again, in the reader's language."""
+
+
+def replay(event: InboundEvent) -> InboundEvent:
+    """Run a stored event again, as a new line that points to the original; the original is not changed.
+
+    Raises NotReplayable where the content is gone, or while the event, or a replay of it, still waits.
+    """
+    origin = event.replay_of or event
+    with transaction.atomic():
+        origin = InboundEvent.objects.select_for_update().get(pk=origin.pk)
+        if origin.body is None:
+            raise NotReplayable(_("The content was deleted by the retention rule and can't be run again."))
+        waiting = InboundEvent.objects.filter(status=InboundEvent.Status.PENDING)
+        if waiting.filter(pk=origin.pk).exists() or waiting.filter(replay_of=origin).exists():
+            raise NotReplayable(_("It is waiting for its turn already."))
+        copied = [each.strip() for each in _COLUMNS.split(",")][:13]
+        made = InboundEvent.objects.create(replay_of=origin, **{name: getattr(origin, name) for name in copied})
+    ring("drain")
+    return made
+
+
+def prune() -> None:
+    """Delete what the site promised not to keep: the content of handled events, and old refused tries."""
+    options = conf()
+    old = Now() - timedelta(days=options.body_days)
+    InboundEvent.objects.filter(received_at__lt=old).exclude(status=InboundEvent.Status.PENDING).exclude(
+        body=None
+    ).update(body=None)
+    ImagePull.objects.filter(created_at__lt=old, status=ImagePull.Status.FAILED).exclude(content=None).update(
+        content=None
+    )
+    OutboundEvent.objects.filter(created_at__lt=old).exclude(status=OutboundEvent.Status.PENDING).exclude(
+        facts={}
+    ).update(facts={}, content=None, answer="")
+    Refusal.objects.filter(received_at__lt=Now() - timedelta(days=options.refusal_days)).delete()
+    adapter.prune(timezone.now().date())

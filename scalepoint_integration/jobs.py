@@ -1,0 +1,40 @@
+"""What Celery runs. Nothing is decided here, and no job has arguments: what there is to do stands in the database."""
+
+from celery import shared_task
+
+from scalepoint_integration import images, inbox, outbox, poller, settlements
+
+
+@shared_task
+def drain() -> None:
+    inbox.drain()
+
+
+@shared_task
+def drain_images() -> None:
+    images.drain()
+
+
+@shared_task
+def drain_outbound() -> None:
+    outbox.drain()
+
+
+@shared_task
+def poll() -> None:
+    poller.drain()
+
+
+@shared_task
+def drain_settlements() -> None:
+    settlements.drain()
+
+
+@shared_task
+def sweep() -> None:
+    inbox.sweep()
+
+
+@shared_task
+def prune() -> None:
+    inbox.prune()

@@ -1,0 +1,44 @@
+"""A file per concept."""
+
+from scalepoint_integration.models.case import Case, Service
+from scalepoint_integration.models.connection import Connection
+from scalepoint_integration.models.event import InboundEvent, Refusal
+from scalepoint_integration.models.image import ImagePull
+from scalepoint_integration.models.key import ClientKey
+from scalepoint_integration.models.outbound import OutboundEvent
+from scalepoint_integration.models.reserve import Reserve
+from scalepoint_integration.models.revision import Revision, RevisionGroup, RevisionItem, SettlementPull
+from scalepoint_integration.models.settlement import (
+    Expense,
+    Obligation,
+    Payment,
+    PaymentMeans,
+    Settlement,
+    SettlementParty,
+)
+from scalepoint_integration.models.told import CaseAttachment, CaseMessage, CaseNote
+
+__all__ = [
+    "Case",
+    "CaseAttachment",
+    "CaseMessage",
+    "CaseNote",
+    "ClientKey",
+    "Connection",
+    "Expense",
+    "ImagePull",
+    "InboundEvent",
+    "Obligation",
+    "OutboundEvent",
+    "Payment",
+    "PaymentMeans",
+    "Refusal",
+    "Reserve",
+    "Revision",
+    "RevisionGroup",
+    "RevisionItem",
+    "Service",
+    "Settlement",
+    "SettlementParty",
+    "SettlementPull",
+]

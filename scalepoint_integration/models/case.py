@@ -1,0 +1,108 @@
+"""Scalepoint's case as we know it, and the services that were ordered on it."""
+
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
+
+
+class Case(models.Model):
+    """One damage. ``facts`` holds what Scalepoint told, each fact with the time it was said (cases.merge), so that
+    the order of arrival does not matter. ``origins`` says where each default value of the task came from."""
+
+    class Status(models.TextChoices):
+        NEW = "new", _("New")
+        NEEDS_ACTION = "needs_action", _("Needs action")
+        IN_PROGRESS = "in_progress", _("In progress")
+        CLOSED = "closed", _("Closed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    connection = models.ForeignKey(
+        "scalepoint_integration.Connection", models.PROTECT, related_name="cases", verbose_name=_("connection")
+    )
+    insurer = models.ForeignKey(
+        "crm.InsuranceCompany",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="cases",
+        verbose_name=_("insurance company"),
+    )
+    customer = models.ForeignKey(
+        "crm.Customer",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="cases",
+        verbose_name=_("customer"),
+        help_text=_("Choose the customer here when several fit, then retry the case."),
+    )
+    status = models.CharField(_("status"), max_length=15, choices=Status, default=Status.NEW)
+    # Scalepoint's names of the case. Compared without regard to case, so kept in lower case.
+    case_id = models.CharField(_("Scalepoint's case id"), max_length=100, blank=True, editable=False)
+    token = models.CharField(_("case token"), max_length=100, blank=True, editable=False)
+    number = models.CharField(_("case number"), max_length=100, blank=True, db_index=True, editable=False)
+
+    facts = models.JSONField(default=dict, editable=False)
+    origins = models.JSONField(default=dict, editable=False)
+    # What we last wrote on the customer that was made for this case: a clerk's own words are recognised by it.
+    applied = models.JSONField(default=dict, editable=False)
+    # The newest closing and the newest reopening: {"closed": {"at", "reason", ...}, "reopened": {"at"}}.
+    lifecycle = models.JSONField(default=dict, editable=False)
+    # What a closing could not do by itself, because a person had worked on the task.
+    flags = models.JSONField(default=list, editable=False)
+    notices = models.JSONField(default=list, editable=False)
+    problem_code = models.CharField(_("error code"), max_length=10, blank=True, editable=False)
+    problem_facts = models.JSONField(default=dict, editable=False)
+    is_test = models.BooleanField(_("test"), default=False, editable=False)
+    created_at = models.DateTimeField(_("received"), auto_now_add=True, db_index=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("case")
+        verbose_name_plural = _("cases")
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "case_id"], condition=~Q(case_id=""), name="sp_case_id_once"),
+            models.UniqueConstraint(fields=["connection", "token"], condition=~Q(token=""), name="sp_case_token_once"),
+            # Only a case without a name of Scalepoint's own is known by its number alone.
+            models.UniqueConstraint(
+                "connection",
+                Coalesce(F("insurer"), Value(0)),
+                "number",
+                condition=Q(case_id="", token=""),
+                name="sp_case_number_once",
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "-id"], name="sp_case_status")]
+
+    def __str__(self) -> str:
+        return self.number or self.case_id or self.token or str(self.pk)
+
+
+class Service(models.Model):
+    """A piece of work ordered on a case; a case can have several, each becomes a task. ``applied`` is what we last
+    wrote on the task: a field that differs from it was edited by a person and is left alone."""
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="services", verbose_name=_("case"))
+    service_id = models.CharField(_("Scalepoint's service id"), max_length=100, blank=True, db_index=True)
+    reference = models.CharField(_("service reference"), max_length=100, blank=True)
+    task = models.OneToOneField(
+        "tasks.Task", models.SET_NULL, null=True, blank=True, related_name="scalepoint_service", verbose_name=_("task")
+    )
+    facts = models.JSONField(default=dict, editable=False)
+    applied = models.JSONField(default=dict, editable=False)
+
+    class Meta:
+        verbose_name = _("service")
+        verbose_name_plural = _("services")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["case", "service_id"], condition=~Q(service_id=""), name="sp_service_id_once"
+            ),
+            models.UniqueConstraint(
+                fields=["case", "reference"], condition=Q(service_id=""), name="sp_service_reference_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference or self.service_id or str(self.pk)

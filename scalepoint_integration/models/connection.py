@@ -1,0 +1,222 @@
+"""A contract with Scalepoint: its number in the address, its switch, its defaults, its credentials."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from crm.secrets import EncryptedTextField, digest, last4, without_secrets
+from scalepoint_integration import naming
+
+# The dimensions of a task, as the connection presets them. The names are fields of tasks.Task too.
+DIMENSIONS = ("order_type", "case_group", "price_group", "margin_group", "department", "carrier", "purpose")
+
+
+def validate_case_name(template: str) -> None:
+    """Refuse a case-name template with a field that does not exist, and say which one was probably meant."""
+    for name, meant in naming.unknown_fields(template).items():
+        if meant:
+            raise ValidationError(
+                _("The field [%(name)s] does not exist. Did you mean [%(meant)s]?"),
+                params={"name": name, "meant": meant},
+            )
+        raise ValidationError(_("The field [%(name)s] does not exist."), params={"name": name})
+
+
+def _dimension(kind: str, label: Any) -> Any:
+    return models.ForeignKey(
+        "tasks.Dimension",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        limit_choices_to={"kind": kind},
+        verbose_name=label,
+    )
+
+
+class ConnectionManager(models.Manager["Connection"]):
+    def get_queryset(self) -> models.QuerySet["Connection"]:
+        return without_secrets(super().get_queryset())
+
+
+class Connection(models.Model):
+    class Switch(models.TextChoices):
+        OFF = "off", _("Off")
+        PAUSED = "paused", _("On hold")
+        ON = "on", _("On")
+
+    class Environment(models.TextChoices):
+        PRODUCTION = "production", _("Production")
+        SANDBOX = "sandbox", _("Test environment")
+
+    class CustomerIs(models.TextChoices):
+        POLICYHOLDER = "policyholder", _("The policyholder")
+        INSURER = "insurer", _("The insurance company")
+
+    contract_number = models.CharField(
+        _("contract number"),
+        max_length=50,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9_-]+$", _("Use only letters, digits, hyphen and underscore."))],
+        help_text=_("Part of the address that Scalepoint sends to. Choose any number of your own, for example 2332."),
+    )
+    switch = models.CharField(
+        _("switch"),
+        max_length=10,
+        choices=Switch,
+        default=Switch.PAUSED,
+        help_text=_(
+            "Off: everything that arrives is refused. On hold: cases are stored, and nothing is made of them yet. "
+            "On: cases become tasks."
+        ),
+    )
+    server_name = models.CharField(
+        _("Scalepoint server name"), max_length=200, blank=True, help_text=_("You get it from Scalepoint.")
+    )
+    user_name = models.CharField(
+        _("Scalepoint user name"), max_length=200, blank=True, help_text=_("You get it from Scalepoint.")
+    )
+    country = models.CharField(_("country"), max_length=2, default="dk")
+    tenant = models.CharField(
+        _("tenant"), max_length=100, blank=True, help_text=_("Your short name at Scalepoint, if they gave you one.")
+    )
+    environment = models.CharField(_("environment"), max_length=10, choices=Environment, default=Environment.PRODUCTION)
+
+    secret = EncryptedTextField(
+        _("secret of this connection"),
+        blank=True,
+        help_text=_("Scalepoint may prove who it is with this instead of an insurance company's security token."),
+    )
+    secret_digest = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
+    secret_last4 = models.CharField(_("ends with"), max_length=4, blank=True, editable=False)
+    # How we prove ourselves to Scalepoint; keys and certificates are rows of their own (ClientKey).
+    client_id = models.CharField(
+        _("client id"), max_length=200, blank=True, help_text=_("You get it from Scalepoint, for sending and fetching.")
+    )
+    client_secret = EncryptedTextField(
+        _("client secret"),
+        blank=True,
+        help_text=_("Only where Scalepoint gave you one. Otherwise a certificate is used, made on this page."),
+    )
+    token_url = models.URLField(
+        _("address for access tokens"), max_length=500, blank=True, help_text=_("Empty: as the environment has it.")
+    )
+    api_url = models.URLField(
+        _("address of the events"), max_length=500, blank=True, help_text=_("Empty: as the environment has it.")
+    )
+    ecx_url = models.URLField(
+        _("address for files and invoices"),
+        max_length=500,
+        blank=True,
+        help_text=_("Empty: as the environment has it."),
+    )
+    # Nothing leaves the house before somebody switched it on here.
+    send_case_number = models.BooleanField(_("send our case number"), default=False)
+    send_messages = models.BooleanField(_("send messages"), default=False)
+    send_payment_status = models.BooleanField(_("send payment status"), default=False)
+    send_files = models.BooleanField(_("send files"), default=False)
+    send_invoices = models.BooleanField(_("send invoices"), default=False)
+
+    # Fetching events instead of, or beside, being sent them.
+    poll = models.BooleanField(
+        _("fetch events from Scalepoint"),
+        default=False,
+        help_text=_("For sites that Scalepoint can't reach. Needs the client id."),
+    )
+    poll_cursor = models.CharField(max_length=100, blank=True, editable=False)
+    poll_next = models.TextField(blank=True, editable=False)
+    poll_claimed_until = models.DateTimeField(null=True, editable=False)
+    polled_at = models.DateTimeField(_("last fetched"), null=True, editable=False)
+    poll_problem = models.CharField(max_length=10, blank=True, editable=False)
+
+    allow_issued_token = models.BooleanField(
+        _("access tokens that we issued"), default=True, help_text=_("Scalepoint fetches them from our token address.")
+    )
+    allow_bearer = models.BooleanField(
+        _("security token in the header"), default=True, help_text=_("Authorization: Bearer. The usual way.")
+    )
+    allow_basic = models.BooleanField(
+        _("user name and security token"), default=True, help_text=_("HTTP Basic, with the Scalepoint user name.")
+    )
+    allow_body_token = models.BooleanField(
+        _("security token inside the case"),
+        default=False,
+        help_text=_("Only where Scalepoint can't send it in the header."),
+    )
+
+    customer_is = models.CharField(
+        _("the customer on a case is"), max_length=15, choices=CustomerIs, default=CustomerIs.POLICYHOLDER
+    )
+    phone_as_customer_number = models.BooleanField(
+        _("use the phone number as customer number"),
+        default=True,
+        help_text=_(
+            "A customer with that number is used; if there is none, one is made. If there are several, you are asked."
+        ),
+    )
+    customer_type = models.ForeignKey(
+        "crm.CustomerType",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("customer type for new customers"),
+    )
+    team = models.ForeignKey(
+        "crm.Team", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("default team")
+    )
+    responsible = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("responsible user"),
+        help_text=_("Also becomes “our reference” on new customers."),
+    )
+    task_template = models.ForeignKey(
+        "tasks.TaskTemplate",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("task template"),
+    )
+    case_name_template = models.CharField(
+        _("case name template"),
+        max_length=200,
+        default=naming.DEFAULT_TEMPLATE,
+        validators=[validate_case_name],
+        help_text=_("Becomes the title of the task. Fields in square brackets are filled in from the case."),
+    )
+    order_type = _dimension("order_type", _("order type"))
+    case_group = _dimension("case_group", _("case group"))
+    price_group = _dimension("price_group", _("price group"))
+    margin_group = _dimension("margin_group", _("margin group"))
+    department = _dimension("department", _("department"))
+    carrier = _dimension("carrier", _("carrier"))
+    purpose = _dimension("purpose", _("purpose"))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects = ConnectionManager()
+
+    class Meta:
+        verbose_name = _("connection")
+        verbose_name_plural = _("connections")
+        permissions = [("manage_keys", "Can make keys and give out certificates")]
+
+    def __str__(self) -> str:
+        return self.contract_number
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        named = kwargs.get("update_fields")
+        if "secret" not in self.get_deferred_fields() and (named is None or "secret" in named):
+            self.secret_digest = digest(self.secret) if self.secret else ""
+            self.secret_last4 = last4(self.secret) if self.secret else ""
+            if named is not None:
+                kwargs["update_fields"] = {*named, "secret_digest", "secret_last4"}
+        super().save(*args, **kwargs)

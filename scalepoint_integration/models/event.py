@@ -1,0 +1,96 @@
+"""What arrived: the inbox row, which is also its queue entry, and the bounded list of what was refused."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from scalepoint_integration.workqueue import QueueItem
+
+
+class InboundEvent(QueueItem):
+    """One stored delivery. ``body`` is the unwrapped event in canonical JSON (keys sorted, UTF-8) with everything
+    secret taken out; ``dedupe_key`` is its SHA-256 in hex. ``occurred_at`` is Scalepoint's time, ``received_at`` ours.
+    """
+
+    class Source(models.TextChoices):
+        PUSH = "push", _("sent to us")
+        POLL = "poll", _("fetched by us")
+
+    connection = models.ForeignKey(
+        "scalepoint_integration.Connection", models.PROTECT, related_name="events", verbose_name=_("connection")
+    )
+    insurer = models.ForeignKey(
+        "crm.InsuranceCompany",
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("insurance company"),
+        help_text=_("Whose security token was used."),
+    )
+    case = models.ForeignKey(
+        "scalepoint_integration.Case", models.SET_NULL, null=True, related_name="events", verbose_name=_("case")
+    )
+    replay_of = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="replays", verbose_name=_("run again from")
+    )
+    source = models.CharField(_("source"), max_length=5, choices=Source, default=Source.PUSH)
+    dedupe_key = models.CharField(max_length=64)
+    event_type = models.CharField(_("event type"), max_length=100)
+    payload_version = models.CharField(_("version"), max_length=20, blank=True)
+    correlation_id = models.CharField(_("correlation id"), max_length=100, blank=True, db_index=True)
+    vendor_id = models.CharField(_("Scalepoint's event id"), max_length=100, blank=True, db_index=True)
+    case_number = models.CharField(_("case number"), max_length=100, blank=True, db_index=True)
+    service_reference = models.CharField(_("service reference"), max_length=100, blank=True, db_index=True)
+    occurred_at = models.DateTimeField(_("happened"), null=True)
+    received_at = models.DateTimeField(_("received"), db_default=Now(), db_index=True)
+    size = models.PositiveIntegerField(_("size in bytes"), default=0)
+    body = models.BinaryField(null=True)
+
+    class Meta(QueueItem.Meta):
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        permissions = [
+            ("view_raw_payload", "Can see the raw content of events"),
+            ("retry_event", "Can retry failed events"),
+            ("replay_event", "Can run handled events again"),
+        ]
+        constraints = [
+            # A replay is a new line with the same content, so it stands outside the rule.
+            models.UniqueConstraint(
+                fields=["connection", "dedupe_key"], condition=Q(replay_of=None), name="sp_event_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.case_number or self.pk}"
+
+
+class Refusal(models.Model):
+    """A try that was not accepted. Bounded in number and age (inbox.prune). ``body`` only where the sender was known,
+    cut, and with everything secret taken out."""
+
+    connection = models.ForeignKey(
+        "scalepoint_integration.Connection",
+        models.CASCADE,
+        null=True,
+        related_name="refusals",
+        verbose_name=_("connection"),
+    )
+    received_at = models.DateTimeField(_("received"), db_default=Now(), db_index=True)
+    http_status = models.PositiveSmallIntegerField(_("answer"))
+    code = models.CharField(_("error code"), max_length=10)
+    detail = models.CharField(_("technical reason"), max_length=200, blank=True)
+    incident = models.CharField(_("incident"), max_length=16, db_index=True)
+    remote_address = models.CharField(_("address"), max_length=64, blank=True)
+    size = models.PositiveBigIntegerField(_("size in bytes"), null=True)
+    token_last4 = models.CharField(_("token ends with"), max_length=4, blank=True)
+    body = models.BinaryField(null=True)
+
+    class Meta:
+        verbose_name = _("refused try")
+        verbose_name_plural = _("refused tries")
+        indexes = [models.Index(fields=["connection", "-id"], name="sp_refusal_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.http_status} {self.code}"

@@ -1,0 +1,97 @@
+"""Settlements item by item: asked for when a case is settled, fetched later from the Settlement API.
+
+The model of this queue is images/__init__.py. A revision does not change once it is made, so the last answer counts.
+"""
+
+import time
+from dataclasses import asdict, fields
+from functools import partial
+
+from django.db import transaction
+
+from scalepoint_integration import client, workqueue
+from scalepoint_integration.conf import conf
+from scalepoint_integration.doorbell import answered, ring
+from scalepoint_integration.models import Case, Connection, Revision, RevisionGroup, RevisionItem, SettlementPull
+from scalepoint_integration.payloads import revision as told
+from scalepoint_integration.payloads import strict_json
+from scalepoint_integration.workqueue import LeaseLost, PermanentError
+
+# These say whose the revision is, or become rows of their own.
+_NOT_COLUMNS = ("case_token", "case_number", "revision_token", "items", "groups")
+
+
+def request(case: Case, revision_token: str) -> None:
+    """Ask for a revision; one that was asked for before is not asked for again. Database only."""
+    row = SettlementPull(connection_id=case.connection_id, case=case, revision_token=revision_token.lower())
+    SettlementPull.objects.bulk_create([row], ignore_conflicts=True)
+    transaction.on_commit(partial(ring, "drain_settlements"), robust=True)
+
+
+def drain() -> int:
+    """Pull what is due until nothing is or the time of a job is used up. Returns how many were pulled."""
+    answered("drain_settlements")
+    deadline = time.monotonic() + conf().drain_seconds
+    on = SettlementPull.objects.filter(connection__switch=Connection.Switch.ON)
+    pulled, tried = 0, False
+    while time.monotonic() < deadline:
+        # One at a time, as with images: a lease must outlive the slowest answer.
+        items = workqueue.claim(on.select_related("connection", "case"), 1, tried=tried)
+        if not items and tried:
+            break
+        tried = not items
+        for item in items:
+            pull(item)
+            pulled += 1
+    return pulled
+
+
+def pull(item: SettlementPull) -> None:
+    """Fetch and read a claimed revision outside any transaction, then store it and finish in one."""
+    try:
+        facts = _read(client.settlement(item.connection, item.revision_token))
+        _check(item, facts)
+        with workqueue.finish(item):
+            _store(item, facts)
+    except LeaseLost:
+        pass  # another worker has it, and will store the same
+    except Exception as error:
+        workqueue.fail(item, error)
+
+
+def _read(content: bytes) -> told.Revision:
+    try:
+        facts = told.parse(strict_json.parse(content))
+    except strict_json.BadJson as error:
+        raise PermanentError("SP-104", str(error)) from error
+    if facts is None:
+        raise PermanentError("SP-104", "no settlementDetails")
+    return facts
+
+
+def _check(item: SettlementPull, facts: told.Revision) -> None:
+    """An insurer names the revision, and could name another insurer's: its amounts must not show on this case."""
+    if facts.revision_token not in ("", item.revision_token):
+        raise PermanentError("SP-416", "another revision")
+    # A token is written with and without a prefix ("ic.", "b.").
+    ours, theirs = item.case.token.rpartition(".")[2], facts.case_token.rpartition(".")[2]
+    same_token = ours == theirs or theirs == item.case.case_id
+    if ours and theirs:
+        right = same_token
+    elif item.case.number and facts.case_number:
+        right = item.case.number == facts.case_number
+    else:
+        right = same_token
+    if not right:
+        raise PermanentError("SP-416", "another case")
+
+
+def _store(item: SettlementPull, facts: told.Revision) -> None:
+    columns = {each.name: getattr(facts, each.name) for each in fields(facts) if each.name not in _NOT_COLUMNS}
+    revision, _made = Revision.objects.update_or_create(
+        connection=item.connection, revision_token=item.revision_token, defaults={**columns, "case": item.case}
+    )
+    revision.items.all().delete()
+    revision.groups.all().delete()
+    RevisionItem.objects.bulk_create(RevisionItem(revision=revision, **asdict(each)) for each in facts.items)
+    RevisionGroup.objects.bulk_create(RevisionGroup(revision=revision, **asdict(each)) for each in facts.groups)

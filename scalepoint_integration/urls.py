@@ -1,0 +1,16 @@
+"""The addresses that Scalepoint calls. A host includes them under a path of its own.
+
+A regular expression, because an address without its last slash must not be redirected: a redirected POST is lost.
+"""
+
+from django.urls import re_path
+
+from scalepoint_integration.api.token_view import TokenView
+from scalepoint_integration.api.views import EventView
+
+app_name = "scalepoint"
+urlpatterns = [
+    # Before the other: that one takes every path behind the number.
+    re_path(r"^v1/(?P<contract_number>[^/]+)/token/?$", TokenView.as_view(), name="token"),
+    re_path(r"^v1/(?P<contract_number>[^/]+)(?:/(?P<rest>.*))?$", EventView.as_view(), name="endpoint"),
+]

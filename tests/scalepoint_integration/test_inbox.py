@@ -1,0 +1,170 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DataError
+from django.utils import timezone
+from pytest_django import Settings
+
+from crm.models import Customer, InsuranceCompany
+from scalepoint_integration import handlers, inbox, workqueue
+from scalepoint_integration.models import Case, InboundEvent, Refusal
+from scalepoint_integration.payloads.envelope import read_envelope
+from scalepoint_integration.workqueue import RetryableError
+from tasks.models import Task
+from tests.world import World, assignment, handle, make_world, merged, receive
+
+EVENT = assignment()
+
+
+def broken(event: InboundEvent, payload: Any, now: Any) -> None:
+    """A host's handler that writes and then fails."""
+    Customer.objects.create(name="half made")
+    raise RetryableError("the register is away")
+
+
+def counted(event: InboundEvent, payload: Any, now: Any) -> None:
+    Customer.objects.create(name=payload["n"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_receive_is_all_or_nothing() -> None:
+    world = make_world()
+    events = [read_envelope({"eventType": "x", "n": n}) for n in range(3)]
+    too_much = [*events, replace(events[0], dedupe_key="f" * 64, event_type="x" * 101)]
+    with pytest.raises(DataError):
+        inbox.receive(world.connection.pk, world.nord.pk, too_much)
+    assert InboundEvent.objects.count() == 0
+    inbox.receive(world.connection.pk, world.nord.pk, events)
+    assert InboundEvent.objects.count() == 3
+
+
+def test_a_duplicate_of_a_failed_event_is_tried_again(world: World) -> None:
+    world.connection.phone_as_customer_number = True
+    world.connection.save()
+    no_phone = merged(EVENT, {"policyHolder": {"phoneNumber": None}})
+    [event] = handle(world, no_phone)
+    assert (event.status, event.error_code) == ("failed", "SP-204")
+    world.connection.phone_as_customer_number = False
+    world.connection.save()
+    [again] = handle(world, no_phone)
+    assert (again.pk, again.status) == (event.pk, "done")
+    assert Task.objects.count() == 1
+    [after] = handle(world, no_phone)
+    assert (after.attempts, after.claims) == (1, 2)  # done is left alone
+    assert Task.objects.count() == 1
+
+
+def test_a_failing_handler_leaves_nothing_and_comes_again(world: World, settings: Settings) -> None:
+    settings.SCALEPOINT = {"HANDLERS": {"x": f"{__name__}.broken"}}
+    [event] = handle(world, {"eventType": "x", "n": 1})
+    assert (event.status, event.attempts) == ("pending", 1)
+    assert event.available_at > timezone.now()
+    assert Customer.objects.count() == 0
+    settings.SCALEPOINT = {"HANDLERS": {"x": f"{__name__}.counted"}}
+    InboundEvent.objects.update(available_at=timezone.now())
+    inbox.sweep()
+    event.refresh_from_db()
+    assert (event.status, event.error_code, event.last_error) == ("done", "", "")
+    assert Customer.objects.count() == 1
+
+
+def test_an_unknown_type_is_ignored_and_can_be_replayed_after_an_upgrade(world: World, settings: Settings) -> None:
+    [event] = handle(world, {"eventType": "brandNew", "n": 1})
+    assert (event.event_type, event.status, event.error_code) == ("brand_new", "ignored", "SP-106")
+    settings.SCALEPOINT = {"HANDLERS": {"brand_new": f"{__name__}.counted"}}
+    replayed = inbox.replay(event)
+    with pytest.raises(inbox.NotReplayable):
+        inbox.replay(event)
+    inbox.drain()
+    event.refresh_from_db()
+    replayed.refresh_from_db()
+    assert (event.status, replayed.status, replayed.replay_of) == ("ignored", "done", event)
+    assert Customer.objects.count() == 1
+    assert inbox.replay(replayed).replay_of == event
+
+
+def test_every_documented_type_is_handled_or_ignored_on_purpose(world: World) -> None:
+    rows = handle(world, *({"eventType": name} for name in handlers.IGNORED))
+    assert {(row.status, row.error_code) for row in rows} == {("ignored", "SP-106")}
+    assert Case.objects.count() == Task.objects.count() == 0
+
+
+def test_on_hold_nothing_is_made_until_it_is_switched_on(world: World) -> None:
+    world.connection.switch = "paused"
+    world.connection.save()
+    [event] = handle(world, EVENT)
+    assert (event.status, event.attempts) == ("pending", 0)
+    world.connection.switch = "on"
+    world.connection.save()
+    inbox.drain()
+    assert Task.objects.count() == 1
+
+
+def test_what_a_person_put_right_takes_the_waiting_events_along(world: World) -> None:
+    world.connection.phone_as_customer_number = True
+    world.connection.save()
+    twins = [Customer.objects.create(name=name, customer_number="00112233") for name in ("Den ene", "Den anden")]
+    later = merged(EVENT, {"eventType": "repair_updated", "timestamp": "2031-05-07T00:00:00Z"})
+    rows = handle(world, EVENT, later)
+    assert {row.error_code for row in rows} == {"SP-203"}
+    case = Case.objects.get()
+    assert case.problem_facts == {"reason": "00112233", "customers": [twin.pk for twin in twins]}
+    case.customer = twins[1]
+    case.save()
+    assert workqueue.retry(InboundEvent.objects.filter(pk=rows[0].pk)) == 1
+    inbox.drain()
+    assert set(InboundEvent.objects.values_list("status", flat=True)) == {"done"}
+    case.refresh_from_db()
+    assert (case.status, case.problem_code) == ("in_progress", "")
+    assert Task.objects.get().customer == twins[1]
+
+
+@pytest.mark.parametrize("by", ["adding the company", "choosing the company"])
+def test_an_unknown_company_put_right_is_the_same_case(world: World, by: str) -> None:
+    company = {"insuranceCompany": {"alias": "ny-eksempel"}}
+    event = {"eventType": "repair_service_requested", "case": {"number": "20310506-09", "policy": company}}
+    [row] = [InboundEvent.objects.get(pk=inbox.receive(world.connection.pk, None, [read_envelope(event)])[0].id)]
+    inbox.drain()
+    case = Case.objects.get()
+    assert (case.status, case.problem_code, case.problem_facts) == ("needs_action", "SP-111", {"alias": "ny-eksempel"})
+    if by == "adding the company":
+        InsuranceCompany.objects.create(name="Ny Forsikring (eksempel)", alias="ny-eksempel")
+    else:
+        case.insurer = world.syd
+        case.save()
+    workqueue.retry(InboundEvent.objects.filter(pk=row.pk))
+    inbox.drain()
+    case = Case.objects.get()
+    assert (case.status, case.problem_code) == ("in_progress", "")
+    assert Task.objects.get().insurer == case.insurer
+
+
+def test_prune_keeps_the_day_before_and_takes_the_day_after(world: World, settings: Settings) -> None:
+    settings.SCALEPOINT = {"BODY_DAYS": 90, "REFUSAL_DAYS": 7}
+    kept, gone, waiting = receive(world, *({"eventType": "x", "n": n} for n in range(3)))
+    InboundEvent.objects.exclude(pk=waiting.pk).update(status="done")
+    now = timezone.now()
+    for row, days in ((kept, 89), (gone, 91), (waiting, 91)):
+        InboundEvent.objects.filter(pk=row.pk).update(received_at=now - timedelta(days=days))
+    for days in (6, 8):
+        Refusal.objects.create(http_status=401, code="SP-101", incident="x", received_at=now - timedelta(days=days))
+    inbox.prune()
+    inbox.prune()
+    assert set(InboundEvent.objects.exclude(body=None).values_list("pk", flat=True)) == {kept.pk, waiting.pk}
+    assert Refusal.objects.count() == 1
+    gone.refresh_from_db()
+    with pytest.raises(inbox.NotReplayable):
+        inbox.replay(gone)
+    # The row is a tombstone: the same event does not come back to life.
+    assert receive(world, {"eventType": "x", "n": 1})[0].pk == gone.pk
+
+
+def test_a_slow_batch_hands_back_what_it_can_not_finish_in_time(world: World, settings: Settings) -> None:
+    settings.SCALEPOINT = {"HANDLERS": {"x": f"{__name__}.counted"}, "LEASE_SECONDS": 0, "DRAIN_SECONDS": 0.05}
+    receive(world, *({"eventType": "x", "n": n} for n in range(3)))
+    inbox.drain()
+    waiting = InboundEvent.objects.filter(status="pending")
+    assert Customer.objects.count() + waiting.count() == 3
+    assert set(waiting.values_list("attempts", flat=True)) <= {0}
