@@ -84,6 +84,8 @@ def lock(connection: Connection, names: Names) -> Case:
         case = find(connection, names, lock=True)
         if case:
             case.connection = connection
+            # The history is of what people changed; what the machine does stands in the events.
+            case.skip_history_when_saving = True  # type: ignore[attr-defined]
             for name in ("case_id", "token", "number"):
                 setattr(case, name, getattr(case, name) or getattr(names, name))
             return case
@@ -111,6 +113,8 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
         # One company's token must not write on another company's case; nothing of it is saved.
         raise NeedsPerson("SP-110")
     case.insurer = insurer or case.insurer
+    # A case is a test only if nothing but tests ever spoke of it.
+    case.is_test = event.source == InboundEvent.Source.TEST and (case.is_test or not case.events.exists())
     InboundEvent.objects.filter(pk=event.pk).update(case=case)
     return case
 
@@ -132,6 +136,12 @@ def lock_service(case: Case, service_id: str, reference: str) -> Service:
     service = fitting[0] if fitting else Service(case=case)
     service.service_id, service.reference = service.service_id or service_id, service.reference or reference
     return service
+
+
+def tell(case: Case, said: CaseFacts, at: datetime) -> None:
+    """Merge what was said of the case at that time into its facts. Saves nothing."""
+    case.facts = merge(case.facts, said, at)
+    case.search_text = _search_text(read(case.facts, CaseFacts))
 
 
 def merge(registers: Mapping[str, Any], said: CaseFacts | ServiceFacts, at: datetime) -> Registers:
@@ -168,6 +178,17 @@ def remember(row: Model, applied: Mapping[str, str], written: Mapping[str, str])
     """``applied`` after this was written on the row. What is as good as empty is left out: never written and written
     empty are the same."""
     return {name: value for name, value in {**applied, **written}.items() if value not in ("", _empty(row, name))}
+
+
+def _search_text(facts: CaseFacts) -> str:
+    """All that the office may search a case by, in one line of lower case."""
+    words = [facts.number, facts.policy_number, facts.holder_name, facts.holder_email, facts.damage_type]
+    for place in (facts.damage_address, facts.holder_address):
+        words += [place.street, place.postal_code, place.city]
+    # A telephone number is searched for with and without its spaces.
+    phones = [facts.holder_phone, facts.holder_mobile]
+    words += phones + ["".join(phone.split()) for phone in phones]
+    return " ".join(dict.fromkeys(word.casefold() for word in words if word))
 
 
 def _empty(row: Model, name: str) -> str:

@@ -24,16 +24,37 @@ def badge(kind: str, icon: str, word: Any) -> SafeString:
     return format_html('<span class="state state-{}"><span aria-hidden="true">{}</span> {}</span>', kind, icon, word)
 
 
+# As people write dates here, whatever the language of the page; the last one is the browser's own.
+DATE_FORMATS = ["%d.%m.%Y", "%d-%m-%Y", "%d/%m-%Y", "%d/%m/%Y", "%Y-%m-%d"]
+
+
 class OfficeAdmin(ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
 
-    # An address that was typed without its beginning; without a word here Django warns until 6.0.
-    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+    formfield_overrides = {
+        # An address that was typed without its beginning; without a word here Django warns until 6.0.
+        models.URLField: {"assume_scheme": "https"},
+        models.DateField: {"input_formats": DATE_FORMATS},
+        models.DateTimeField: {"input_date_formats": DATE_FORMATS},
+    }
 
     class Media:
         css = {"all": ["crm/office.css"]}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj._history_user = request.user  # who the history says it was; without a middleware that a host would need
+        super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        obj._history_user = request.user
+        super().delete_model(request, obj)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        for row in formset.forms:
+            row.instance._history_user = request.user
+        super().save_formset(request, form, formset, change)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name not in self.get_autocomplete_fields(request):

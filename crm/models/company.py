@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 from stdnum.dk import cvr
 
 from crm.models.facts import ContactFacts
@@ -87,7 +88,13 @@ class InsuranceCompany(ContactFacts):
         choices=[(None, AS_DEFAULT), (True, _("Yes")), (False, _("No"))],
         help_text=_("Only where the policyholder is the customer."),
     )
+    # Kinds of events that are taken from the company, by the names that Scalepoint gives them.
+    event_types = models.JSONField(
+        _("kinds of events"), default=list, blank=True, help_text=_("What you take from this company. Empty: all.")
+    )
     notes = models.TextField(_("notes"), blank=True)
+
+    history = HistoricalRecords()
 
     class Meta:
         verbose_name = _("insurance company")

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 from crm.secrets import EncryptedTextField, digest, digests, last4, without_secrets
 
@@ -49,11 +50,13 @@ class SecurityToken(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     objects = SecurityTokenManager()
+    history = HistoricalRecords(excluded_fields=["token", "digest", "last_used_at"])
 
     class Meta:
         verbose_name = _("security token")
         verbose_name_plural = _("security tokens")
         ordering = ["-id"]
+        permissions = [("manage_tokens", "Can add, change and end security tokens")]
 
     def __str__(self) -> str:
         return f"••••{self.last4}"

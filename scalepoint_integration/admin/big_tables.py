@@ -54,6 +54,8 @@ class BigTableAdmin(OfficeAdmin):
 
     paginator = CappedPaginator
     ordering = ("-id",)
+    change_list_template = "scalepoint/change_list.html"
+    change_form_template = "scalepoint/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

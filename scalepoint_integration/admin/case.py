@@ -16,9 +16,10 @@ from crm.admin.base import badge
 from scalepoint_integration import cases, followup, lifecycle, workqueue
 from scalepoint_integration.admin import money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
+from scalepoint_integration.admin.pages import told_in_words
 from scalepoint_integration.admin.told import AttachmentInline, MessageInline, NoteInline, ReadOnlyInline
 from scalepoint_integration.doorbell import ring
-from scalepoint_integration.errors import Problem, describe
+from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
 from scalepoint_integration.payloads.assignment import CaseFacts
 
@@ -214,14 +215,6 @@ class CaseAdmin(BigTableAdmin):
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("scalepoint_integration.retry_event"))
-
-
-def told_in_words(problems: list[Problem]) -> SafeString:
-    """What happened, what to do, who can: one line each."""
-    lines = (
-        (each.what, each.todo, format_html(" {}: {}.", _("Who can"), each.who) if each.who else "") for each in problems
-    )
-    return format_html_join("", "<div><strong>{}.</strong> {}.{}</div>", lines)
 
 
 def _facts(case: Case) -> CaseFacts:

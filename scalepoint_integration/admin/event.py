@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from scalepoint_integration import inbox, workqueue
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
-from scalepoint_integration.admin.case import told_in_words
+from scalepoint_integration.admin.pages import told_in_words
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import InboundEvent, Refusal

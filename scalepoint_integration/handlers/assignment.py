@@ -14,6 +14,7 @@ from crm.models import Customer, InsuranceCompany
 from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.doorbell import ring
+from scalepoint_integration.handlers.common import NAMES
 from scalepoint_integration.models import Case, InboundEvent, Service
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
 from scalepoint_integration.signals import announce
@@ -21,7 +22,6 @@ from scalepoint_integration.workqueue import NeedsPerson, retry
 from tasks.models import Task
 
 TITLE_LIMIT = 200
-_KNOWN = ("case_id", "token", "number", "insurer", "facts")
 ADDRESS = ("street", "street2", "postal_code", "city", "country")
 # What a person can have put right on the case or in the settings.
 PARKED = ("SP-111", "SP-118", "SP-201", "SP-203", "SP-204")
@@ -35,7 +35,7 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     case = cases.enter(event, names, insurer)
     service = cases.lock_service(case, said.service_id, said.service.reference)
     new, at = service.pk is None, event.occurred_at or event.received_at
-    case.facts = cases.merge(case.facts, said.case, at)
+    cases.tell(case, said.case, at)
     service.facts = cases.merge(service.facts, said.service, at)
     try:
         with transaction.atomic():  # all of the task or nothing of it
@@ -45,7 +45,9 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
         case.problem_code, case.problem_facts = problem.code, problem.facts
         if not lifecycle.closing(case.lifecycle):
             case.status = Case.Status.NEEDS_ACTION
-        case.save(update_fields=[*_KNOWN, "status", "problem_code", "problem_facts", "updated_at"])
+        case.save(
+            update_fields=[*NAMES, "facts", "search_text", "status", "problem_code", "problem_facts", "updated_at"]
+        )
         if new:
             Service.objects.create(
                 case=case, service_id=service.service_id, reference=service.reference, facts=service.facts
@@ -93,6 +95,9 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
         task = adapter.create_task(wanted, customer, case.insurer, chosen, timezone.localdate(now))
         service.task, service.applied, made = task, cases.remember(task, {}, wanted), True
         case.origins = chosen.origins
+        # Who answers for the case is who got its first task, until somebody says otherwise.
+        case.responsible, case.team = case.responsible or task.responsible, case.team or task.team
+        case.deadline = case.deadline or task.deadline
     else:
         changes = cases.untouched(task, wanted, service.applied)
         adapter.update_task(task, changes)

@@ -11,6 +11,9 @@ from scalepoint_integration.models import Case, CaseNote, InboundEvent
 from scalepoint_integration.payloads.caseblock import CaseBlock
 from scalepoint_integration.payloads.reading import Node
 
+# What cases.enter may have learned of a case.
+NAMES = ("case_id", "token", "number", "insurer", "is_test")
+
 
 @contextmanager
 def opened(event: InboundEvent, said: CaseBlock) -> Iterator[Case]:
@@ -19,9 +22,9 @@ def opened(event: InboundEvent, said: CaseBlock) -> Iterator[Case]:
     These events name no insurance company that could be trusted: whose security token it was decides."""
     names = cases.Names(said.case_id, said.token, said.facts.number, event.insurer.pk if event.insurer else None)
     case = cases.enter(event, names, event.insurer)
-    case.facts = cases.merge(case.facts, said.facts, said_at(event))
+    cases.tell(case, said.facts, said_at(event))
     yield case
-    case.save(update_fields=["case_id", "token", "number", "insurer", "facts", "lifecycle", "status", "updated_at"])
+    case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "updated_at"])
     followup.apply(case, get_adapter())
 
 
@@ -35,7 +38,7 @@ def lock_case(event: InboundEvent, case: Node) -> Case:
         insurer_id=event.insurer_id,
     )
     found = cases.enter(event, names, event.insurer)
-    found.save(update_fields=["case_id", "token", "number", "insurer", "updated_at"])
+    found.save(update_fields=[*NAMES, "updated_at"])
     return found
 
 

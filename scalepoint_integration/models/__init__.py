@@ -2,10 +2,19 @@
 
 from scalepoint_integration.models.case import Case, Service
 from scalepoint_integration.models.connection import Connection
-from scalepoint_integration.models.event import InboundEvent, Refusal
+from scalepoint_integration.models.event import EventAttempt, InboundEvent, Refusal
 from scalepoint_integration.models.image import ImagePull
 from scalepoint_integration.models.key import ClientKey
+from scalepoint_integration.models.office import (
+    Heartbeat,
+    Notice,
+    OfficeNote,
+    SavedView,
+    ScalepointMail,
+    UserSettings,
+)
 from scalepoint_integration.models.outbound import OutboundEvent
+from scalepoint_integration.models.pages import DefaultValues, Overview, Setup, TestCase
 from scalepoint_integration.models.reserve import Reserve
 from scalepoint_integration.models.revision import Revision, RevisionGroup, RevisionItem, SettlementPull
 from scalepoint_integration.models.settlement import (
@@ -25,11 +34,17 @@ __all__ = [
     "CaseNote",
     "ClientKey",
     "Connection",
+    "DefaultValues",
+    "EventAttempt",
     "Expense",
+    "Heartbeat",
     "ImagePull",
     "InboundEvent",
+    "Notice",
     "Obligation",
+    "OfficeNote",
     "OutboundEvent",
+    "Overview",
     "Payment",
     "PaymentMeans",
     "Refusal",
@@ -37,8 +52,13 @@ __all__ = [
     "Revision",
     "RevisionGroup",
     "RevisionItem",
+    "SavedView",
+    "ScalepointMail",
     "Service",
     "Settlement",
     "SettlementParty",
     "SettlementPull",
+    "Setup",
+    "TestCase",
+    "UserSettings",
 ]

@@ -1,9 +1,11 @@
 """Scalepoint's case as we know it, and the services that were ordered on it."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 
 class Case(models.Model):
@@ -55,12 +57,61 @@ class Case(models.Model):
     problem_code = models.CharField(_("error code"), max_length=10, blank=True, editable=False)
     problem_facts = models.JSONField(default=dict, editable=False)
     is_test = models.BooleanField(_("test"), default=False, editable=False)
+    # The office's own: who answers for the case. Its tasks may have others.
+    responsible = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("responsible"),
+    )
+    team = models.ForeignKey(
+        "crm.Team", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("team")
+    )
+    deadline = models.DateField(_("deadline"), null=True, blank=True, db_index=True)
+    unread = models.BooleanField(_("unread"), default=True, editable=False)
+    # When a person first did something about it: taken, assigned, noted or solved.
+    taken_at = models.DateTimeField(_("taken"), null=True, editable=False)
+    # Where new cases wait in the inbox: when a person let the task be made.
+    approved_at = models.DateTimeField(_("approved"), null=True, editable=False)
+    anonymised_at = models.DateTimeField(_("anonymised"), null=True, editable=False)
+    # What the office searches for in one column, in lower case: names, numbers, addresses, damage, telephone.
+    search_text = models.TextField(default="", blank=True, editable=False)
     created_at = models.DateTimeField(_("received"), auto_now_add=True, db_index=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    # Who changed what in the office. What Scalepoint told is in the events.
+    history = HistoricalRecords(
+        excluded_fields=[
+            "connection",
+            "case_id",
+            "token",
+            "number",
+            "facts",
+            "origins",
+            "applied",
+            "lifecycle",
+            "flags",
+            "notices",
+            "problem_code",
+            "problem_facts",
+            "search_text",
+            "unread",
+            "created_at",
+            "updated_at",
+        ]
+    )
 
     class Meta:
         verbose_name = _("case")
         verbose_name_plural = _("cases")
+        permissions = [
+            ("export_cases", "Can export cases"),
+            ("anonymise_person", "Can anonymise the person on a case"),
+            ("send_test", "Can send test cases"),
+            ("delete_test_data", "Can delete test cases"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["connection", "case_id"], condition=~Q(case_id=""), name="sp_case_id_once"),
             models.UniqueConstraint(fields=["connection", "token"], condition=~Q(token=""), name="sp_case_token_once"),
@@ -73,7 +124,11 @@ class Case(models.Model):
                 name="sp_case_number_once",
             ),
         ]
-        indexes = [models.Index(fields=["status", "-id"], name="sp_case_status")]
+        indexes = [
+            models.Index(fields=["status", "-id"], name="sp_case_status"),
+            models.Index(fields=["responsible", "status", "-id"], name="sp_case_responsible"),
+            models.Index(fields=["-id"], condition=Q(unread=True), name="sp_case_unread"),
+        ]
 
     def __str__(self) -> str:
         return self.number or self.case_id or self.token or str(self.pk)

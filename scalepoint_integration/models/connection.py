@@ -7,7 +7,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
+from crm.models.company import validate_cvr
 from crm.secrets import EncryptedTextField, digest, last4, without_secrets
 from scalepoint_integration import naming
 
@@ -56,6 +58,18 @@ class Connection(models.Model):
     class CustomerIs(models.TextChoices):
         POLICYHOLDER = "policyholder", _("The policyholder")
         INSURER = "insurer", _("The insurance company")
+
+    class NewCases(models.TextChoices):
+        AUTOMATIC = "automatic", _("Make the task by itself")
+        INBOX = "inbox", _("Put it in the inbox, and a person makes the task")
+
+    class Winner(models.TextChoices):
+        SCALEPOINT = "scalepoint", _("The default values for Scalepoint")
+        CUSTOMER = "customer", _("The customer's own values")
+
+    class NoPhone(models.TextChoices):
+        ASK = "ask", _("Ask me")
+        NEW = "new", _("Always make a new customer")
 
     contract_number = models.CharField(
         _("contract number"),
@@ -148,6 +162,14 @@ class Connection(models.Model):
         help_text=_("Only where Scalepoint can't send it in the header."),
     )
 
+    new_cases = models.CharField(_("when a case comes"), max_length=10, choices=NewCases, default=NewCases.AUTOMATIC)
+    winner = models.CharField(
+        _("which values win"),
+        max_length=10,
+        choices=Winner,
+        default=Winner.SCALEPOINT,
+        help_text=_("What an insurance company has of its own always wins over both."),
+    )
     customer_is = models.CharField(
         _("the customer on a case is"), max_length=15, choices=CustomerIs, default=CustomerIs.POLICYHOLDER
     )
@@ -158,6 +180,7 @@ class Connection(models.Model):
             "A customer with that number is used; if there is none, one is made. If there are several, you are asked."
         ),
     )
+    no_phone = models.CharField(_("when there is no phone number"), max_length=5, choices=NoPhone, default=NoPhone.ASK)
     customer_type = models.ForeignKey(
         "crm.CustomerType",
         models.PROTECT,
@@ -200,9 +223,43 @@ class Connection(models.Model):
     department = _dimension("department", _("department"))
     carrier = _dimension("carrier", _("carrier"))
     purpose = _dimension("purpose", _("purpose"))
+    # Who we are, for the mail to Scalepoint.
+    company_name = models.CharField(_("your company"), max_length=200, blank=True)
+    company_tax_id = models.CharField(
+        _("CVR number"), max_length=20, blank=True, validators=[validate_cvr], help_text=_("8 digits.")
+    )
+    contact_name = models.CharField(_("contact"), max_length=200, blank=True)
+    contact_phone = models.CharField(_("telephone"), max_length=50, blank=True)
+
+    failure_recipients = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        blank=True,
+        related_name="+",
+        verbose_name=_("who is told of errors"),
+    )
+    silence_days = models.PositiveSmallIntegerField(
+        _("working days of silence"),
+        null=True,
+        blank=True,
+        default=3,
+        help_text=_("You are told when an insurance company has sent nothing for so long. Empty: never."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = ConnectionManager()
+    history = HistoricalRecords(
+        m2m_fields=[failure_recipients],
+        excluded_fields=[
+            "secret",
+            "secret_digest",
+            "client_secret",
+            "poll_cursor",
+            "poll_next",
+            "poll_claimed_until",
+            "polled_at",
+            "poll_problem",
+        ],
+    )
 
     class Meta:
         verbose_name = _("connection")

@@ -1,5 +1,6 @@
 """What arrived: the inbox row, which is also its queue entry, and the bounded list of what was refused."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -16,6 +17,7 @@ class InboundEvent(QueueItem):
     class Source(models.TextChoices):
         PUSH = "push", _("sent to us")
         POLL = "poll", _("fetched by us")
+        TEST = "test", _("test case of ours")
 
     connection = models.ForeignKey(
         "scalepoint_integration.Connection", models.PROTECT, related_name="events", verbose_name=_("connection")
@@ -46,6 +48,15 @@ class InboundEvent(QueueItem):
     received_at = models.DateTimeField(_("received"), db_default=Now(), db_index=True)
     size = models.PositiveIntegerField(_("size in bytes"), default=0)
     body = models.BinaryField(null=True)
+    # How often the same came again, and when last: nothing was done a second time (SP-107).
+    duplicates = models.PositiveIntegerField(_("came again"), default=0, db_default=0, editable=False)
+    duplicate_at = models.DateTimeField(_("came again last"), null=True, editable=False)
+    # What the office may want to know although all went well: a code of the catalogue (SP-108).
+    notice = models.CharField(max_length=10, blank=True, default="", db_default="", editable=False)
+    # Why a person set it aside.
+    ignored_because = models.CharField(
+        _("set aside because"), max_length=300, blank=True, default="", db_default="", editable=False
+    )
 
     class Meta(QueueItem.Meta):
         verbose_name = _("event")
@@ -54,6 +65,10 @@ class InboundEvent(QueueItem):
             ("view_raw_payload", "Can see the raw content of events"),
             ("retry_event", "Can retry failed events"),
             ("replay_event", "Can run handled events again"),
+        ]
+        indexes = [
+            *QueueItem.Meta.indexes,
+            models.Index(fields=["insurer", "-id"], name="sp_event_insurer"),
         ]
         constraints = [
             # A replay is a new line with the same content, so it stands outside the rule.
@@ -64,6 +79,28 @@ class InboundEvent(QueueItem):
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.case_number or self.pk}"
+
+
+class EventAttempt(models.Model):
+    """A try of an event that did not succeed. The one that did is the event's own ``finished_at``: an event that goes
+    well costs no row. ``retried_by`` is the person who asked for the next try."""
+
+    event = models.ForeignKey(InboundEvent, models.CASCADE, related_name="tries", verbose_name=_("event"))
+    at = models.DateTimeField(_("when"), db_default=Now())
+    error_code = models.CharField(_("error code"), max_length=10)
+    error_facts = models.JSONField(default=dict)
+    detail = models.TextField(_("technical error"), blank=True)
+    retried_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("tried again by")
+    )
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.error_code
 
 
 class Refusal(models.Model):

@@ -75,11 +75,12 @@ LAYERS = [
     ("keys", "client"),
     ("cases", "defaults", "signals", "lifecycle"),
     ("adapter",),
-    ("images", "outbox", "settlements"),
+    ("images", "outbox", "settlements", "notices"),
     ("followup",),
     ("handlers",),
     ("inbox",),
-    ("api", "poller", "jobs", "admin", "management", "urls", "checks"),
+    ("casework", "timeline", "figures", "checklist", "export", "mail", "roles"),
+    ("api", "poller", "jobs", "send_test", "admin", "management", "urls", "checks", "templatetags"),
 ]
 
 
