@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import (
     Connection,
+    Heartbeat,
     ImagePull,
     InboundEvent,
     OutboundEvent,
@@ -33,6 +34,8 @@ from scalepoint_integration.payloads.envelope import Envelope
 from scalepoint_integration.workqueue import LeaseLost, PermanentError
 
 logger = logging.getLogger(__name__)
+
+_SWEEP = "sweep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ def _handle(event: InboundEvent) -> None:
 
 def sweep() -> None:
     """Find what the rings missed. Alone it is enough to get everything done."""
+    Heartbeat.objects.update_or_create(name=_SWEEP, defaults={"at": timezone.now()})
     for model in (InboundEvent, ImagePull, OutboundEvent, SettlementPull):
         for row in workqueue.give_up(model):
             logger.error("%s %s was given up: its worker died %s times", model.__name__, row.pk, row.attempts)
@@ -164,6 +168,11 @@ def sweep() -> None:
         ring("drain_outbound")
     if SettlementPull.objects.filter(status=SettlementPull.Status.PENDING, available_at__lte=Now()).exists():
         ring("drain_settlements")
+
+
+def alive(now: datetime) -> bool:
+    """Whether the background job was seen lately: a sweep is due every ten seconds, and a long drain may delay it."""
+    return Heartbeat.objects.filter(name=_SWEEP, at__gt=now - timedelta(minutes=2)).exists()
 
 
 class NotReplayable(Exception):

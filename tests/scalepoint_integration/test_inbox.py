@@ -168,3 +168,12 @@ def test_a_slow_batch_hands_back_what_it_can_not_finish_in_time(world: World, se
     waiting = InboundEvent.objects.filter(status="pending")
     assert Customer.objects.count() + waiting.count() == 3
     assert set(waiting.values_list("attempts", flat=True)) <= {0}
+
+
+@pytest.mark.django_db
+def test_the_background_job_is_seen_by_its_sweeps() -> None:
+    now = timezone.now()
+    assert not inbox.alive(now)
+    inbox.sweep()
+    assert inbox.alive(timezone.now())
+    assert not inbox.alive(timezone.now() + timedelta(minutes=3))
