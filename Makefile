@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python -m
 READY_VENV := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults lint lock messages clean
+.PHONY: help demo test test-faults test-browser screenshots chromium lint lock messages clean
 MAKEFLAGS += --no-print-directory
 
 # What a shell may have set for another project.
@@ -19,11 +19,24 @@ demo: $(READY_VENV) ## a whole site with a stand-in Scalepoint: PORT=8000 EVENTS
 	@$(RUN) settings.demo
 
 test: $(READY_VENV) ## the tests, with coverage; ARGS="-k name -n 0"
-	@$(RUN) pytest -n 2 -m "not faults" --cov --cov-report=term:skip-covered $(ARGS)
+	@$(RUN) pytest -n 2 -m "not faults and not browser" --cov --cov-report=term:skip-covered $(ARGS)
 
 # Exit code 5 says that no test has the mark.
 test-faults: $(READY_VENV) ## the tests that kill and freeze real processes; ARGS=...
 	@$(RUN) pytest -n 0 -m faults $(ARGS) || { code=$$?; [ $$code -eq 5 ] || exit $$code; }
+
+test-browser: $(READY_VENV) chromium ## the office's pages in a real browser, judged by axe; ARGS=...
+	@$(RUN) pytest -n 0 -m browser $(ARGS)
+
+screenshots: $(READY_VENV) chromium ## the pictures in docs/office/ anew
+	@SCREENSHOTS=docs/office/screens $(RUN) pytest -q -n 0 -m browser tests/browser/test_screens.py
+
+# The one thing that no Python package brings. Only root can install it.
+chromium:
+	@command -v chromium >/dev/null || [ -n "$$CHROMIUM" ] || { \
+		[ "$$(id -u)" = 0 ] && echo "Installing Chromium (once) ..." && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || { \
+		echo "Chromium is needed: install Debian's package chromium, or name one: CHROMIUM=/path/to/it" >&2; exit 1; }
 
 lint: $(READY_VENV) ## ruff and mypy
 	$(RUN) ruff check .

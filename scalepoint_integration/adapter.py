@@ -178,6 +178,13 @@ def security_token(insurer: InsuranceCompany, now: datetime) -> str:
     return str(token.token) if token else ""
 
 
+def remove_tasks(gone: Iterable[Task]) -> None:
+    """Delete tasks with their images and the files of those."""
+    for task in gone:
+        tasks.remove_images(task.images.all())
+        task.delete()
+
+
 def prune(today: date) -> None:
     """Remove stored files that no row shows any more."""
     tasks.prune_files(today)

@@ -1,8 +1,9 @@
 """What Celery runs. Nothing is decided here, and no job has arguments: what there is to do stands in the database."""
 
 from celery import shared_task
+from django.utils import timezone
 
-from scalepoint_integration import images, inbox, outbox, poller, settlements
+from scalepoint_integration import images, inbox, outbox, poller, send_test, settlements
 
 
 @shared_task
@@ -38,3 +39,4 @@ def sweep() -> None:
 @shared_task
 def prune() -> None:
     inbox.prune()
+    send_test.prune(timezone.now())

@@ -23,9 +23,13 @@ from scalepoint_integration.api.deadline import deadline
 from scalepoint_integration.api.proof import HeaderProof, Sender, Unproven, body_proof_allowed, prove_by_body
 from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.conf import conf
+from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.payloads.envelope import NoEvent, body_tokens, find_events, read_envelope, with_images
 
 logger = logging.getLogger(__name__)
+
+# In a request's environment: a test case of our own. No header can set it, those are called HTTP_SOMETHING.
+TEST_MARK = "scalepoint.test"
 
 
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
@@ -134,7 +138,8 @@ class EventView(Endpoint):
             found[0] = (with_images(found[0][0], content.images), found[0][1])
         events = [read_envelope(event, vendor_id, [sender.secret]) for event, vendor_id in found]
         with deadline(options.database_seconds):
-            receipts = inbox.receive(sender.connection_id, sender.insurer_id, events)
+            source = InboundEvent.Source.TEST if request.META.get(TEST_MARK) else InboundEvent.Source.PUSH
+            receipts = inbox.receive(sender.connection_id, sender.insurer_id, events, source)
         return _accepted(receipts)
 
 

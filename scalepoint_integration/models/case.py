@@ -57,6 +57,8 @@ class Case(models.Model):
     problem_code = models.CharField(_("error code"), max_length=10, blank=True, editable=False)
     problem_facts = models.JSONField(default=dict, editable=False)
     is_test = models.BooleanField(_("test"), default=False, editable=False)
+    # A test case that is to stay; others go after a day.
+    test_kept = models.BooleanField(default=False, editable=False)
     # The office's own: who answers for the case. Its tasks may have others.
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -37,6 +37,6 @@ class TestCase(Connection):
 
     class Meta:
         proxy = True
-        default_permissions = ("view",)
+        default_permissions = ()  # Case's "send_test" is the one
         verbose_name = _("test case")
         verbose_name_plural = _("test cases")

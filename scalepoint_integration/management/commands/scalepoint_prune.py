@@ -2,11 +2,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from scalepoint_integration import inbox
+from scalepoint_integration import jobs
 
 
 class Command(BaseCommand):
     help = "Delete what the site promised not to keep, as the hourly job does."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        inbox.prune()
+        jobs.prune()

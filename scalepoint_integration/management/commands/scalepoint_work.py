@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from scalepoint_integration import images, inbox, outbox, settlements
+from scalepoint_integration import images, inbox, jobs, outbox, settlements
 
 PRUNE_EVERY = 3600.0
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
                 outbox.drain()
                 if not once and time.monotonic() - pruned > PRUNE_EVERY:
                     pruned = time.monotonic()
-                    inbox.prune()
+                    jobs.prune()
             except DatabaseError as error:
                 if once:
                     raise
