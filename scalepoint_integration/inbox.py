@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from scalepoint_integration import adapter, handlers, outbox, workqueue
+from scalepoint_integration import adapter, handlers, notices, outbox, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import (
@@ -25,6 +25,7 @@ from scalepoint_integration.models import (
     Heartbeat,
     ImagePull,
     InboundEvent,
+    Notice,
     OutboundEvent,
     Refusal,
     SettlementPull,
@@ -158,12 +159,14 @@ def _handle(event: InboundEvent) -> None:
 def sweep() -> None:
     """Find what the rings missed. Alone it is enough to get everything done."""
     Heartbeat.objects.update_or_create(name=_SWEEP, defaults={"at": timezone.now()})
-    for model in (InboundEvent, ImagePull, OutboundEvent, SettlementPull):
+    for model in (InboundEvent, ImagePull, OutboundEvent, SettlementPull, Notice):
         for row in workqueue.give_up(model):
             logger.error("%s %s was given up: its worker died %s times", model.__name__, row.pk, row.attempts)
     drain()
     if ImagePull.objects.filter(status=ImagePull.Status.PENDING, available_at__lte=Now()).exists():
         ring("drain_images")
+    if notices.due():
+        ring("drain_notices")
     if outbox.due():
         ring("drain_outbound")
     if SettlementPull.objects.filter(status=SettlementPull.Status.PENDING, available_at__lte=Now()).exists():

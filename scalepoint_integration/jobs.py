@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from scalepoint_integration import images, inbox, outbox, poller, settlements
+from scalepoint_integration import images, inbox, notices, outbox, poller, settlements
 
 
 @shared_task
@@ -18,6 +18,11 @@ def drain_images() -> None:
 @shared_task
 def drain_outbound() -> None:
     outbox.drain()
+
+
+@shared_task
+def drain_notices() -> None:
+    notices.drain()
 
 
 @shared_task

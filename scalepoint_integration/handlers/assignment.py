@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming
+from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming, notices
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers.common import NAMES
@@ -55,6 +55,8 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
         else:
             service.save(update_fields=["service_id", "reference", "facts"])
         raise
+    if made:
+        notices.about_case(case)
     announce("case_created" if made else "case_updated", case)
 
 
