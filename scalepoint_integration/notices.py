@@ -150,9 +150,9 @@ def drain() -> int:
 
 
 def _hurry(users: set[int], groups: dict[tuple[int, str], list[Notice]]) -> None:
-    later = Notice.objects.filter(kind=Kind.FAILURE, user__in=users, status=Notice.Status.PENDING, attempts=0)
-    later.update(available_at=Now())
-    for item in workqueue.claim(later.select_related("user"), _PER_DRAIN):
+    failures = Notice.objects.filter(kind=Kind.FAILURE, user__in=users)
+    failures.filter(status=Notice.Status.PENDING, attempts=0).update(available_at=Now())
+    for item in workqueue.claim(failures.select_related("user"), _PER_DRAIN):
         groups[item.user_id, item.kind].append(item)
 
 
