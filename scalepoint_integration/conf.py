@@ -48,6 +48,7 @@ class Conf:
     file_field_name: str = "fileName"
     file_field_type: str = "fileType"
     file_field_content: str = "content"
+    expense_field_user_name: str = "userName"
     file_max_bytes: int = 20 * MIB
     # How long things are kept.
     body_days: int = 90

@@ -28,6 +28,7 @@ JOBS = {
     "drain_images": "scalepoint_integration.jobs.drain_images",
     "drain_outbound": "scalepoint_integration.jobs.drain_outbound",
     "poll": "scalepoint_integration.jobs.poll",
+    "drain_notices": "scalepoint_integration.jobs.drain_notices",
     "drain_settlements": "scalepoint_integration.jobs.drain_settlements",
 }
 # A failing broker is reported this often, in seconds; every lost ring would be a line per event.

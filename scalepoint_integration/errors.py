@@ -231,6 +231,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         gettext_noop("Fill in the client id, the tenant and the addresses, and make a key that Scalepoint knows"),
         ADMINISTRATOR,
     ),
+    "SP-417": (
+        gettext_noop("%(person)s has no Scalepoint user name"),
+        gettext_noop("Enter the name under My settings, and retry"),
+        OFFICE,
+    ),
     "SP-416": (
         gettext_noop("The settlement that Scalepoint gave us belongs to another case"),
         gettext_noop("Ask Scalepoint which case is right. Nothing was made of it"),
@@ -238,6 +243,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     # Ourselves
     "SP-501": (gettext_noop("The background job does not run"), gettext_noop("The cases are stored. Tell IT"), IT),
+    "SP-502": (
+        gettext_noop("A mail could not be sent"),
+        gettext_noop("We try again ourselves. If it does not stop, compare the mail settings of the site"),
+        IT,
+    ),
     "SP-900": (
         gettext_noop("Something went wrong with us"),
         gettext_noop("Press Retry. If that does not help, copy the error report to support"),

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from scalepoint_integration import images, inbox, outbox, poller, send_test, settlements
+from scalepoint_integration import images, inbox, notices, outbox, poller, send_test, settlements
 
 
 @shared_task
@@ -19,6 +19,11 @@ def drain_images() -> None:
 @shared_task
 def drain_outbound() -> None:
     outbox.drain()
+
+
+@shared_task
+def drain_notices() -> None:
+    notices.drain()
 
 
 @shared_task

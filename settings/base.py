@@ -145,6 +145,7 @@ CELERY_TASK_ROUTES = {
     "scalepoint_integration.jobs.drain_images": {"queue": "scalepoint-images"},
     "scalepoint_integration.jobs.drain_settlements": {"queue": "scalepoint-images"},
     "scalepoint_integration.jobs.drain_outbound": {"queue": "scalepoint-outbound"},
+    "scalepoint_integration.jobs.drain_notices": {"queue": "scalepoint-outbound"},
     "scalepoint_integration.jobs.poll": {"queue": "scalepoint-poll"},
 }
 CELERY_BEAT_SCHEDULE = {

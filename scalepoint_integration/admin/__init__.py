@@ -1,1 +1,9 @@
-from scalepoint_integration.admin import case, connection, event, outbound, testcase  # noqa: F401  they register their pages
+# They register their pages.
+from scalepoint_integration.admin import (  # noqa: F401
+    case,
+    connection,
+    event,
+    outbound,
+    testcase,
+    usersettings,
+)

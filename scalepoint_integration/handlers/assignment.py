@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming
+from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming, notices
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers.common import NAMES
@@ -37,6 +37,8 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     new, at = service.pk is None, event.occurred_at or event.received_at
     cases.tell(case, said.case, at)
     service.facts = cases.merge(service.facts, said.service, at)
+    late = cases.older(case.facts, said.case, at) + cases.older(service.facts, said.service, at)
+    cases.notice(event, "SP-108" if late and all(late) else "")
     try:
         with transaction.atomic():  # all of the task or nothing of it
             made = _work(case, service, said, adapter, now)
@@ -55,6 +57,8 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
         else:
             service.save(update_fields=["service_id", "reference", "facts"])
         raise
+    if made:
+        notices.about_case(case)
     announce("case_created" if made else "case_updated", case)
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from scalepoint_integration import notices
 from scalepoint_integration.adapter import fitting
 from scalepoint_integration.handlers import common
 from scalepoint_integration.models import CaseMessage, InboundEvent
@@ -34,6 +35,7 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
         if not new:
             _join(row, fitting(CaseMessage, facts))
     if new:
+        notices.about_message(row)
         announce("message_received", case, message=row)
 
 

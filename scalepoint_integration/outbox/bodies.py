@@ -1,4 +1,4 @@
-"""What a sending says, per kind. Pure: no database, no clock.
+"""What a sending says, per kind. No clock; of the database only who sends.
 
 Documented by Scalepoint: the header of an event, that ``case_created`` as an answer carries ``case`` with token and
 number, that a payment is referred to by its uuid, the head of a partner's file, and the expense. Inferred, because the
@@ -15,7 +15,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from scalepoint_integration.conf import conf
-from scalepoint_integration.models import OutboundEvent
+from scalepoint_integration.models import OutboundEvent, UserSettings
 from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
 
 HIDDEN = "•••"
@@ -96,10 +96,10 @@ def _case_number_failed(item: OutboundEvent, now: datetime, token: str) -> Body:
 
 def _message(item: OutboundEvent, now: datetime, token: str) -> Body:
     """A message on the claim; its type can make tasks for the handlers. Inferred: the event's name (setting
-    EVENT_NAME_MESSAGE) and the names inside ``message``."""
+    EVENT_NAME_MESSAGE), the names inside ``message``, and ``changedBy``, which their own events have."""
     said = {name: item.facts.get(name) for name in ("subject", "text", "type") if item.facts.get(name)}
     _fact(item, "text")
-    return _event(item, now, case=_case(item), message=said)
+    return _event(item, now, case=_case(item), message=said, **_changed_by(item))
 
 
 def _payment_status(item: OutboundEvent, now: datetime, token: str) -> Body:
@@ -130,7 +130,8 @@ def _file(item: OutboundEvent, now: datetime, token: str) -> Body:
 
 
 def _expense(item: OutboundEvent, now: datetime, token: str) -> Body:
-    """An invoice as documented. Inferred: that the claim's tenant is the insurance company's alias."""
+    """An invoice as documented. Inferred: that the claim's tenant is the insurance company's alias, and where the user
+    name stands (setting EXPENSE_FIELD_USER_NAME; empty: nowhere)."""
     expense = item.facts.get("expense") or {}
     check_expense(expense)
     case = item.case
@@ -138,7 +139,10 @@ def _expense(item: OutboundEvent, now: datetime, token: str) -> Body:
     if not tenant:
         raise NeedsPerson("SP-413", field="tenant")
     claim = {"id": _required(item, "case_id"), "tenant": tenant}
-    return {"meta": {"timestamp": _moment(now)}, "data": {"claim": claim, "expense": expense}}
+    meta, user_name = {"timestamp": _moment(now)}, _user_name(item)
+    if conf().expense_field_user_name and user_name:
+        meta[conf().expense_field_user_name] = user_name
+    return {"meta": meta, "data": {"claim": claim, "expense": expense}}
 
 
 _BODIES = {
@@ -161,6 +165,21 @@ def _event(item: OutboundEvent, now: datetime, **blocks: Body) -> Body:
         "timestamp": _moment(item.created_at or now),
         **blocks,
     }
+
+
+def _changed_by(item: OutboundEvent) -> dict[str, Body]:
+    name = _user_name(item)
+    return {"changedBy": {"username": name}} if name else {}
+
+
+def _user_name(item: OutboundEvent) -> str:
+    """The Scalepoint user name of the person who sends; "" where no person does."""
+    if item.created_by is None:
+        return ""
+    settings = UserSettings.objects.filter(user=item.created_by).first()
+    if settings is None or not settings.scalepoint_user_name:
+        raise NeedsPerson("SP-417", person=str(item.created_by))
+    return settings.scalepoint_user_name
 
 
 def _case(item: OutboundEvent) -> Body:

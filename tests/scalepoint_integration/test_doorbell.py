@@ -65,7 +65,16 @@ def test_each_job_is_rung_by_its_own_name() -> None:
     assert set(doorbell.JOBS) == {name.rsplit(".", 1)[1] for name in doorbell.JOBS.values()}
 
 
-JOBS = [jobs.drain, jobs.drain_images, jobs.drain_outbound, jobs.drain_settlements, jobs.poll, jobs.sweep, jobs.prune]
+JOBS = [
+    jobs.drain,
+    jobs.drain_images,
+    jobs.drain_outbound,
+    jobs.drain_settlements,
+    jobs.drain_notices,
+    jobs.poll,
+    jobs.sweep,
+    jobs.prune,
+]
 
 
 @pytest.mark.django_db

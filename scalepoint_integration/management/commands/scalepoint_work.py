@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from scalepoint_integration import images, inbox, jobs, outbox, settlements
+from scalepoint_integration import images, inbox, jobs, notices, outbox, settlements
 
 PRUNE_EVERY = 3600.0
 
@@ -29,6 +29,7 @@ class Command(BaseCommand):
                 images.drain()
                 settlements.drain()
                 outbox.drain()
+                notices.drain()
                 if not once and time.monotonic() - pruned > PRUNE_EVERY:
                     pruned = time.monotonic()
                     jobs.prune()
