@@ -26,7 +26,7 @@ from django.utils.translation import gettext, gettext_lazy
 from PIL import Image, ImageDraw, ImageFont
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import adapter, images, inbox, workqueue
+from scalepoint_integration import adapter, images, inbox, notices, workqueue
 from scalepoint_integration.api.views import TEST_MARK, EventView
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent
@@ -180,8 +180,8 @@ def steps(sent: Sent) -> list[Step]:
     found += _images(case)
     if case.status in (Case.Status.CLOSED, Case.Status.CANCELLED):
         found.append(Step("good", gettext("The case was closed again: %(how)s") % {"how": case.get_status_display()}))
-    if case.responsible and case.customer:
-        found.append(Step("good", gettext("Mail to %(person)s (shown, not sent)") % {"person": case.responsible}))
+    for person in notices.would_be_told(case) if case.customer else ():
+        found.append(Step("good", gettext("Mail to %(person)s (shown, not sent)") % {"person": person}))
     return found
 
 
@@ -236,14 +236,13 @@ def prune(now: datetime) -> int:
 
 
 def _remove(case: Case) -> None:
-    tasks = list(Task.objects.filter(scalepoint_service__case=case))
-    adapter.remove_tasks(tasks)
-    customer = case.customer
+    adapter.remove_tasks(list(Task.objects.filter(scalepoint_service__case=case)))
+    customer, pk = case.customer, case.pk
     case.outbound.all().delete()
     InboundEvent.objects.filter(case=case, replay_of__isnull=False).delete()
     InboundEvent.objects.filter(case=case).delete()
     case.delete()
-    Case.history.filter(id=case.pk).delete()
+    Case.history.filter(id=pk).delete()
     if customer is None or not customer.name.startswith("TEST "):
         return
     if not customer.cases.exists() and not customer.tasks.exists():
