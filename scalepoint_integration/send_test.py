@@ -218,7 +218,7 @@ def remove(cases: Any) -> int:
             case = Case.objects.select_for_update().filter(pk=pk, is_test=True).first()
             if case is None:
                 continue
-            case.skip_history_when_saving = True
+            case.skip_history_when_saving = True  # type: ignore[attr-defined]
             _remove(case)
             removed += 1
     # What never became a case, and the two who share a number.
