@@ -253,9 +253,9 @@ def _history(model: type[Any], scope: Scope) -> list[tuple[Any, Change]]:
     for row in newest:
         old = earlier.get(row.before) if row.history_type == "~" else None
         fields = [
-            str(field.verbose_name)
+            _told(field, row)
             for field in history.model.tracked_fields
-            if old and getattr(old, field.attname) != getattr(row, field.attname) and field.name != "updated_at"
+            if old and getattr(old, field.attname) != getattr(row, field.attname)
         ]
         name = str(numbers.get(row.id, row.id)) if model is Case else getattr(row, _NAMES[model])
         what = row.history_change_reason or ", ".join(fields)
@@ -263,6 +263,12 @@ def _history(model: type[Any], scope: Scope) -> list[tuple[Any, Change]]:
         change = Change(row.history_date, who, model, str(row.id), name, row.history_type, what)
         found.append((row.history_user_id, change))
     return found
+
+
+def _told(field: Any, row: Any) -> str:
+    """The name of a field, and of a choice also what was chosen. Other values are not told: they may be private."""
+    name = str(field.verbose_name)
+    return f"{name}: {getattr(row, f'get_{field.name}_display')()}" if field.flatchoices else name
 
 
 _NAMES: dict[type[Any], str] = {Connection: "contract_number", InsuranceCompany: "name"}

@@ -254,7 +254,7 @@ def test_changes_name_who_and_which_fields(world: World, django_assert_max_num_q
         found = figures.changes(Scope(NOW), models)
     told = [(change.who, change.model, change.name, change.kind, change.what) for change in found]
     assert told == [
-        ("mette", Case, "905709", "~", "status, responsible"),
+        ("mette", Case, "905709", "~", "status: Closed, responsible"),
         ("mette", Connection, "2332", "~", ""),  # the first in the history: there is nothing to compare it with
         ("", Case, "905709", "+", ""),
     ]
