@@ -4,6 +4,7 @@ from scalepoint_integration.admin import (  # noqa: F401
     connection,
     event,
     outbound,
+    overview,
     testcase,
     usersettings,
 )

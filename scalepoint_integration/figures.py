@@ -1,0 +1,384 @@
+"""The numbers of the overview: is it working, and what must be done today? Test cases are never counted.
+
+Each number is one query on an index, over the whole site (``Scope`` may narrow it to an insurance company). Medians are
+taken in Python, of at most ROWS rows: SQLite has no such function. Nothing here writes, and ``now`` is always given.
+"""
+
+import itertools
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from typing import Any
+
+import holidays
+from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, TextChoices
+from django.db.models.functions import Coalesce, TruncDate
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import InsuranceCompany, SecurityToken
+from scalepoint_integration import inbox
+from scalepoint_integration.errors import describe
+from scalepoint_integration.models import Case, Connection, EventAttempt, InboundEvent, ScalepointMail, Service
+
+PERIODS = (7, 30, 90)
+OPEN = (Case.Status.NEW, Case.Status.NEEDS_ACTION, Case.Status.IN_PROGRESS)
+ROWS = 10_000
+# Who sends on fewer days than this in the last SILENCE_WINDOW days has no habit that could be broken.
+SILENCE_WINDOW = 90
+SILENCE_HABIT = 3
+# Companies with a bar of their own, changes and causes that are shown.
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the numbers are about: the last ``days`` days, today with them, and one company or all."""
+
+    now: datetime
+    days: int = 30
+    insurer: int | None = None
+
+    @property
+    def today(self) -> date:
+        return timezone.localdate(self.now)
+
+    @property
+    def start(self) -> datetime:
+        first = self.today - timedelta(days=self.days - 1)
+        return datetime.combine(first, time.min, timezone.get_current_timezone())
+
+
+def _cases(scope: Scope) -> "QuerySet[Case]":
+    cases = Case.objects.filter(is_test=False)
+    return cases.filter(insurer=scope.insurer) if scope.insurer else cases
+
+
+def _events(scope: Scope) -> "QuerySet[InboundEvent]":
+    events = InboundEvent.objects.exclude(source=InboundEvent.Source.TEST).exclude(case__is_test=True)
+    return events.filter(insurer=scope.insurer) if scope.insurer else events
+
+
+# ---- What is to be done --------------------------------------------------------------------------------------------
+def tab(name: str, reader: Any, today: date) -> Q:
+    """The cases behind a number, which are those of the list's tab of that name. ``reader`` is a user's key."""
+    return {
+        "needs_action": Q(status=Case.Status.NEEDS_ACTION),
+        "new": Q(status__in=OPEN, taken_at=None),  # nobody has taken it
+        "unassigned": Q(status__in=OPEN, responsible=None),
+        "overdue": Q(status__in=OPEN, deadline__lt=today),
+        "mine": Q(status__in=OPEN, responsible=reader),
+    }[name]
+
+
+def counters(scope: Scope, reader: Any) -> dict[str, int]:
+    """How many cases, by the names of ``tab``."""
+    wanted = {name: tab(name, reader, scope.today) for name in ("needs_action", "new", "unassigned", "overdue", "mine")}
+    numbers = {name: Count("pk", filter=condition) for name, condition in wanted.items()}
+    return _cases(scope).filter(status__in=OPEN).aggregate(**numbers)
+
+
+def failed_events(scope: Scope) -> int:
+    return _events(scope).filter(status=InboundEvent.Status.FAILED).count()
+
+
+def my_cases(scope: Scope, reader: Any) -> list[Case]:
+    """The reader's open cases, those that are due first on top."""
+    mine = _cases(scope).filter(tab("mine", reader, scope.today)).select_related("insurer")
+    return list(mine.defer("search_text").order_by(F("deadline").asc(nulls_last=True), "-pk")[:SHOWN])
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something stopped, and how much of it. ``case`` is set where it is a single one; ``of_cases`` is False for
+    events that no case shows."""
+
+    code: str
+    facts: dict[str, Any]
+    count: int
+    of_cases: bool
+    case: int | None = None
+
+
+def causes(scope: Scope) -> list[Cause]:
+    """What cases and events wait for, the most frequent first. Cases with the same sentence are one cause; where the
+    sentence names something of each case (a telephone number) it is told without."""
+    stuck = _cases(scope).filter(status=Case.Status.NEEDS_ACTION).exclude(problem_code="")
+    rows = stuck.values("problem_code", "problem_facts").annotate(n=Count("pk"), one=Min("pk")).order_by("-n", "-one")
+    shared: dict[tuple[str, str], Cause] = {}
+    for row in rows[:200]:
+        code, facts = row["problem_code"], row["problem_facts"]
+        of_one = code in _OF_ONE_CASE
+        key = (code, "" if of_one else describe(code, facts).what)
+        old = shared.get(key)
+        count = row["n"] + (old.count if old else 0)
+        told = {} if old and of_one else facts
+        shared[key] = Cause(code, told, count, True, row["one"] if count == 1 else None)
+    alone = _events(scope).filter(status=InboundEvent.Status.FAILED)
+    alone = alone.exclude(case__status=Case.Status.NEEDS_ACTION, case__problem_code__gt="")
+    errors = alone.values("error_code").annotate(n=Count("pk")).order_by("-n")
+    events = [Cause(row["error_code"], {}, row["n"], False) for row in errors[:SHOWN]]
+    return [*sorted(shared.values(), key=lambda cause: -cause.count)[:SHOWN], *events]
+
+
+_OF_ONE_CASE = ("SP-203",)
+
+
+# ---- What happened -------------------------------------------------------------------------------------------------
+def received_any(scope: Scope) -> bool:
+    """Whether there ever was a real case."""
+    return _cases(Scope(scope.now)).exists()
+
+
+def last_event(scope: Scope) -> datetime | None:
+    """When Scalepoint was last heard of."""
+    return _events(scope).order_by("-received_at").values_list("received_at", flat=True).first()
+
+
+def cases_per_day(scope: Scope) -> list[tuple[date, int]]:
+    """Every day of the period, also those without a case."""
+    return _per_day(scope, _cases(scope).filter(created_at__gte=scope.start), "created_at")
+
+
+def errors_per_day(scope: Scope) -> list[tuple[date, int]]:
+    """Events by the day they came that did not succeed at once: they failed, or had to be tried again."""
+    tried = Exists(EventAttempt.objects.filter(event=OuterRef("pk")))
+    events = _events(scope).filter(received_at__gte=scope.start)
+    return _per_day(scope, events.filter(Q(status=InboundEvent.Status.FAILED) | Q(tried)), "received_at")
+
+
+def _per_day(scope: Scope, rows: "QuerySet[Any]", column: str) -> list[tuple[date, int]]:
+    days = rows.filter(**{f"{column}__lte": scope.now}).annotate(day=TruncDate(column)).values("day")
+    found = dict(days.annotate(n=Count("pk")).order_by("day").values_list("day", "n"))
+    first = timezone.localdate(scope.start)
+    return [(day, found.get(day, 0)) for day in (first + timedelta(days=each) for each in range(scope.days))]
+
+
+def cases_per_insurer(scope: Scope) -> list[tuple[str | None, int]]:
+    """Names and numbers of the period, the largest first; "" where the company is not known. Those that are too many
+    for the chart share the last line, named None."""
+    cases = _cases(scope).filter(created_at__gte=scope.start, created_at__lte=scope.now)
+    rows = cases.values("insurer", "insurer__name").annotate(n=Count("pk")).order_by("-n", "insurer__name", "insurer")
+    found: list[tuple[str | None, int]] = [(row["insurer__name"] or "", row["n"]) for row in rows]
+    rest = sum(count for _name, count in found[SHOWN:])
+    return [*found[:SHOWN], (None, rest)] if rest else found
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """In seconds, None where nothing was measured. From the first event of a case to its first task, and until a person
+    took it."""
+
+    to_task: float | None
+    to_task_longest: float | None
+    to_person: float | None
+
+
+def durations(scope: Scope) -> Durations:
+    """Of the cases of the period, at most the newest ROWS. A task that was there before the case (somebody tied it to
+    it) says nothing about how fast we are."""
+    first_event = InboundEvent.objects.filter(case=OuterRef("pk")).order_by("received_at").values("received_at")[:1]
+    first_task = Service.objects.filter(case=OuterRef("pk")).exclude(task=None).order_by("task__created_at")
+    cases = _cases(scope).filter(created_at__gte=scope.start, created_at__lte=scope.now).order_by("-created_at")
+    rows = cases.values_list(
+        Coalesce(Subquery(first_event), "created_at"), Subquery(first_task.values("task__created_at")[:1]), "taken_at"
+    )[:ROWS]
+    to_task, to_person = [], []
+    for received, made, taken in rows:
+        if made and made >= received:
+            to_task.append((made - received).total_seconds())
+        if taken and taken >= received:
+            to_person.append((taken - received).total_seconds())
+    return Durations(_median(to_task), max(to_task, default=None), _median(to_person))
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None
+
+
+# ---- Who changed what ----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``kind`` is "+", "~" or "-"; ``what`` the reason that was given, else the names of the fields. ``who`` is ""
+    where it was no person."""
+
+    at: datetime
+    who: str
+    model: type[Any]
+    pk: str
+    name: str
+    kind: str
+    what: str
+
+
+def changes(scope: Scope, models: Iterable[type[Any]]) -> list[Change]:
+    """The newest changes to rows of these models (those that the reader may see), newest first. The histories say which
+    fields; the admin's own log tells of what has no history."""
+    models = list(models)
+    found: list[tuple[Any, Change]] = []
+    for model in (Case, Connection, InsuranceCompany):
+        if model in models and not (model is Connection and scope.insurer):
+            found += _history(model, scope)
+    if models and not scope.insurer:
+        # The form that saved a row with a history wrote both.
+        known = [(who, change.model, change.pk, change.at) for who, change in found]
+        for who, change in _admin_log(models):
+            concrete = change.model._meta.concrete_model
+            if not any(each[:3] == (who, concrete, change.pk) and _together(each[3], change.at) for each in known):
+                found.append((who, change))
+    return sorted((change for _who, change in found), key=lambda change: change.at, reverse=True)[:SHOWN]
+
+
+def _history(model: type[Any], scope: Scope) -> list[tuple[Any, Change]]:
+    """Changes, each with the key of who made it. A history keeps whole rows; what differs from the row before is what
+    was changed."""
+    history: Any = model.history.model._default_manager
+    rows = history.filter(history_date__lte=scope.now)
+    if model is Case:
+        rows = rows.filter(is_test=False)
+    if scope.insurer:
+        rows = rows.filter(**{"insurer" if model is Case else "id": scope.insurer})
+    before = history.filter(id=OuterRef("id"), history_id__lt=OuterRef("history_id")).order_by("-history_id")
+    rows = rows.annotate(before=Subquery(before.values("history_id")[:1])).select_related("history_user")
+    newest = list(rows.order_by("-history_id")[:SHOWN])
+    earlier = history.in_bulk([row.before for row in newest if row.before])
+    numbers: dict[Any, Any] = {}
+    if model is Case:  # the number is Scalepoint's, and not kept in the history
+        numbers = Case.objects.only("number", "case_id", "token").in_bulk([row.id for row in newest])
+    found = []
+    for row in newest:
+        old = earlier.get(row.before) if row.history_type == "~" else None
+        fields = [
+            _told(field, row)
+            for field in history.model.tracked_fields
+            if old and getattr(old, field.attname) != getattr(row, field.attname)
+        ]
+        name = str(numbers.get(row.id, row.id)) if model is Case else getattr(row, _NAMES[model])
+        what = row.history_change_reason or ", ".join(fields)
+        who = str(row.history_user) if row.history_user else ""
+        change = Change(row.history_date, who, model, str(row.id), name, row.history_type, what)
+        found.append((row.history_user_id, change))
+    return found
+
+
+def _told(field: Any, row: Any) -> str:
+    """The name of a field, and of a choice also what was chosen. Other values are not told: they may be private."""
+    name = str(field.verbose_name)
+    return f"{name}: {getattr(row, f'get_{field.name}_display')()}" if field.flatchoices else name
+
+
+_NAMES: dict[type[Any], str] = {Connection: "contract_number", InsuranceCompany: "name"}
+
+
+def _admin_log(models: list[type[Any]]) -> list[tuple[Any, Change]]:
+    types = {kind.pk: model for model, kind in _content_types(models).items()}
+    log = LogEntry.objects.filter(content_type__in=types).select_related("user").order_by("-pk")[: 2 * SHOWN]
+    found = []
+    for entry in log:
+        kind = {ADDITION: "+", DELETION: "-"}.get(entry.action_flag, "~")
+        what = entry.get_change_message() if kind == "~" else ""
+        model = types[entry.content_type_id]  # type: ignore[index]
+        who, name = str(entry.user), entry.object_repr
+        change = Change(entry.action_time, who, model, str(entry.object_id), name, kind, what)
+        found.append((entry.user_id, change))
+    return found
+
+
+def _content_types(models: list[type[Any]]) -> dict[type[Any], ContentType]:
+    return ContentType.objects.get_for_models(*models, for_concrete_models=False)
+
+
+def _together(one: datetime, other: datetime) -> bool:
+    return abs(one - other) < timedelta(seconds=5)
+
+
+# ---- The state of a connection -------------------------------------------------------------------------------------
+class State(TextChoices):
+    """What an office needs to know of a connection, in one word."""
+
+    READY = "ready", _("Ready")
+    MISSING = "missing", _("Something is missing")
+    WAITING = "waiting", _("Waiting for Scalepoint")
+    PAUSED = "paused", _("On hold")
+    OFF = "off", _("Off")
+    ERROR = "error", _("Error")
+
+
+def connection_state(connection: Connection, now: datetime) -> State:
+    """What a person chose comes first (off, on hold), then what is broken, then what is not there yet: a proof by which
+    Scalepoint gets in, and the first event of theirs. Who asked Scalepoint for the proof waits for Scalepoint."""
+    if connection.switch == Connection.Switch.OFF:
+        return State.OFF
+    if connection.switch == Connection.Switch.PAUSED:
+        return State.PAUSED
+    if not inbox.alive(now) or (connection.poll and connection.poll_problem):
+        return State.ERROR
+    proof = bool(connection.secret_digest) or SecurityToken.objects.live(now).filter(company__active=True).exists()
+    if connection.poll:
+        proof = proof or bool(connection.client_id)
+    if not proof:
+        asked = ScalepointMail.objects.filter(connection=connection).exists()
+        return State.WAITING if asked else State.MISSING
+    events = InboundEvent.objects.filter(connection=connection).exclude(source=InboundEvent.Source.TEST)
+    return State.READY if events.exists() else State.WAITING
+
+
+def waiting_events() -> int:
+    """How many stored events wait for the background job, counted no further than ROWS."""
+    rows = InboundEvent.objects.filter(status=InboundEvent.Status.PENDING, connection__switch=Connection.Switch.ON)
+    return rows.order_by()[:ROWS].count()
+
+
+# ---- Silence -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """``days``: whole working days without an event, today not counted. ``usual``: working days from one day with
+    events to the next, as a rule."""
+
+    insurer: InsuranceCompany
+    last: datetime
+    days: int
+    usual: int
+
+
+def silent(connection: Connection, now: datetime) -> list[Silence]:
+    """Companies that usually send, and have sent nothing for ``silence_days`` whole working days and for longer than
+    they usually take. The longest silence first. None while the connection is off: then nothing is let in."""
+    if not connection.silence_days or connection.switch == Connection.Switch.OFF:
+        return []
+    events = InboundEvent.objects.filter(connection=connection, replay_of=None, received_at__lte=now)
+    events = events.filter(received_at__gte=now - timedelta(days=SILENCE_WINDOW))
+    events = events.exclude(source=InboundEvent.Source.TEST).exclude(case__is_test=True)
+    # Where the connection's own secret opened the door, the case knows the company.
+    sender = events.annotate(sender=Coalesce("insurer", "case__insurer"), day=TruncDate("received_at"))
+    rows = (
+        sender.exclude(sender=None).values("sender", "day").annotate(last=Max("received_at")).order_by("sender", "day")
+    )
+    today = timezone.localdate(now)
+    found: list[tuple[int, datetime, int, int]] = []
+    for company, group in itertools.groupby(rows, key=lambda row: row["sender"]):
+        sent = list(group)
+        if len(sent) < SILENCE_HABIT:
+            continue
+        gaps = [max(1, _working_days(a["day"], b["day"]) + 1) for a, b in itertools.pairwise(sent)]
+        usual, days = round(statistics.median(gaps)), _working_days(sent[-1]["day"], today)
+        if days >= connection.silence_days and days > usual:
+            found.append((company, sent[-1]["last"], days, usual))
+    companies = InsuranceCompany.objects.filter(active=True).in_bulk([each[0] for each in found]) if found else {}
+    silences = [Silence(companies[pk], last, days, usual) for pk, last, days, usual in found if pk in companies]
+    return sorted(silences, key=lambda silence: silence.last)
+
+
+def _working_days(after: date, before: date) -> int:
+    """Between the two, neither of them counted: Monday to Friday, without the public holidays of Denmark."""
+    between = (after + timedelta(days=each) for each in range(1, (before - after).days))
+    return sum(day.weekday() < 5 and day not in _closed(day.year) for day in between)
+
+
+@cache
+def _closed(year: int) -> frozenset[date]:
+    return frozenset(holidays.country_holidays("DK", years=year))
