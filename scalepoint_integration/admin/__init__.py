@@ -1,1 +1,7 @@
-from scalepoint_integration.admin import case, connection, event, outbound  # noqa: F401  they register their pages
+from scalepoint_integration.admin import (  # noqa: F401  they register their pages
+    case,
+    connection,
+    event,
+    outbound,
+    setup,
+)
