@@ -224,9 +224,10 @@ def _insurers(connection: Connection, now: datetime) -> Row:
     live = SecurityToken.objects.live(now).filter(company=OuterRef("pk"))
     companies = InsuranceCompany.objects.filter(active=True).annotate(has_token=Exists(live))
     # Whoever proves itself with the connection's own secret needs no token per company.
-    ready, missing = [], []
+    ready: list[str] = []
+    missing: list[str] = []
     for company in companies.only("name")[:200]:
-        (ready if company.has_token or connection.secret_digest else missing).append(company.name)  # type: ignore[attr-defined]
+        (ready if company.has_token or connection.secret_digest else missing).append(company.name)
     lacks = _("No token: %(companies)s") % {"companies": _some(missing)}
     if ready:
         proof = _("Ready: %(companies)s") % {"companies": _some(ready)}

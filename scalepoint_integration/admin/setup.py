@@ -131,9 +131,9 @@ class SetupAdmin(PageAdmin):
         if not form.is_valid():
             context = {"connection": None, "form": form, "may_change": True}
             return self.render(request, self.page_template, self.title, context)
-        form.instance._history_user = request.user
-        form.instance.switch = Connection.Switch.PAUSED
-        connection = form.save()
+        connection = form.save(commit=False)
+        connection.switch = Connection.Switch.PAUSED
+        _save(request, connection)
         self.log_addition(request, connection, gettext("Made the first connection."))
         messages.success(request, gettext("The connection is made. It is on hold until you switch it on."))
         return _back(connection)
@@ -154,8 +154,7 @@ class SetupAdmin(PageAdmin):
             row = Connection.objects.select_for_update().get(pk=connection.pk)
             if row.switch != Connection.Switch.ON:
                 row.switch = Connection.Switch.ON
-                row._history_user = request.user
-                row.save(update_fields=["switch"])
+                _save(request, row, "switch")
                 self.log_change(request, row, gettext("Switched on."))
                 # What was stored while it was on hold has waited long enough.
                 transaction.on_commit(partial(ring, "drain"), robust=True)
@@ -174,8 +173,7 @@ class SetupAdmin(PageAdmin):
 
         company = CompanyForm(request.POST if wanted == "company" else None, instance=connection)
         if wanted == "company" and company.is_valid():
-            connection._history_user = request.user
-            connection.save(update_fields=mail.FACTS)
+            _save(request, connection, *mail.FACTS)
             self.log_change(request, connection, gettext("Changed who we are in the mail to Scalepoint."))
             return HttpResponseRedirect(f"{_mail_page(connection)}&language={language}")
 
@@ -254,6 +252,11 @@ def _wanted(request: HttpRequest) -> Connection:
     if connection is None or (given and given != str(connection.pk)):
         raise Http404
     return connection
+
+
+def _save(request: HttpRequest, connection: Any, *names: str) -> None:
+    connection._history_user = request.user
+    connection.save(update_fields=names or None)
 
 
 def _back(connection: Connection) -> HttpResponse:

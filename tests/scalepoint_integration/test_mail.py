@@ -20,9 +20,9 @@ ADDRESS = "https://firma.example/api/scalepoint/v1/2332/"
 TO = "integration@scalepoint.example"
 DANISH = (
     "Hej Scalepoint. Vi ønsker at modtage vores forsikringssager i vores eget system. "
-    f"Firma: Eksempel ApS, CVR 13585628. Adresse til integrationen: {ADDRESS}. Kontakt: Mette Eksempelsen, 00 11 22 33. Send os venligst servernavn, "
-    "brugernavn samt sikkerhedstoken, alias og evt. sub-alias for hvert forsikringsselskab ad sikker vej "
-    "(ikke almindelig mail)."
+    f"Firma: Eksempel ApS, CVR 13585628. Adresse til integrationen: {ADDRESS}. "
+    "Kontakt: Mette Eksempelsen, 00 11 22 33. Send os venligst servernavn, brugernavn samt sikkerhedstoken, alias og "
+    "evt. sub-alias for hvert forsikringsselskab ad sikker vej (ikke almindelig mail)."
 )
 
 
