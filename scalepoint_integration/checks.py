@@ -30,7 +30,8 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="scalepoint.E003",
             )
         )
-    for name, path in {"ADAPTER": conf().adapter, **conf().handlers}.items():
+    paths = [("ADAPTER", conf().adapter), *conf().handlers.items(), *(("CHECKLIST", each) for each in conf().checklist)]
+    for name, path in paths:
         try:
             import_string(path)
         except ImportError as error:

@@ -23,6 +23,8 @@ class Conf:
     # The seam to customers and tasks (adapter.py), and handlers of the host's own: {"event_type": "path.to.function"}.
     adapter: str = "scalepoint_integration.adapter.Adapter"
     handlers: Mapping[str, str] = field(default_factory=dict)
+    # Rows of the host's own on the set-up list (checklist.py): "path.to.function", each (connection, now) -> rows.
+    checklist: tuple[str, ...] = ()
     # The endpoint.
     max_body_bytes: int = 10 * MIB
     max_body_bytes_with_images: int = 32 * MIB
@@ -85,7 +87,7 @@ def conf() -> Conf:
     given: Mapping[str, Any] | None = getattr(settings, "SCALEPOINT", None)
     if given is not _last[0]:
         known = {key.lower(): value for key, value in (given or {}).items() if key in KEYS}
-        for name in ("image_trusted_origins", "client_trusted_origins"):
+        for name in ("checklist", "image_trusted_origins", "client_trusted_origins"):
             if name in known:
                 known[name] = tuple(known[name])
         _last = (given, Conf(**known))

@@ -168,6 +168,14 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
+# ---- Mail ---------------------------------------------------------------------------------------------------------
+if "EMAIL_URL" in env.ENVIRON:
+    vars().update(env.email_url("EMAIL_URL"))
+elif DEBUG:
+    EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="webmaster@localhost")
+
 # ---- Scalepoint ---------------------------------------------------------------------------------------------------
 SCALEPOINT: dict[str, Any] = {
     "PUBLIC_BASE_URL": env.str("SCALEPOINT_PUBLIC_BASE_URL", default=""),

@@ -5,6 +5,7 @@ from scalepoint_integration.admin import (  # noqa: F401
     event,
     outbound,
     overview,
+    setup,
     testcase,
     usersettings,
 )

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.admin.base import OfficeAdmin, badge
 from scalepoint_integration import poller
 from scalepoint_integration.admin.key import ClientKeyInline, may_manage_keys
-from scalepoint_integration.conf import conf
+from scalepoint_integration.checklist import endpoint_address
 from scalepoint_integration.errors import describe
 from scalepoint_integration.keys import certificate_for_scalepoint, make_key
 from scalepoint_integration.models import ClientKey, Connection
@@ -187,9 +187,3 @@ def _to_copy(address: str, label: Any) -> SafeString:
         label,
         _("Copy this address and give it to Scalepoint."),
     )
-
-
-def endpoint_address(connection: Connection, base: str) -> str:
-    """Where Scalepoint sends to: under the public address of the site, else under the one the office uses."""
-    path = reverse("scalepoint:endpoint", args=[connection.contract_number]) + "/"
-    return (conf().public_base_url or base).rstrip("/") + path
