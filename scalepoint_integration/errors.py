@@ -66,8 +66,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     "SP-108": (gettext_noop("Older than what we already have"), gettext_noop("Nothing. The newest counts"), NOBODY),
     "SP-109": (
-        gettext_noop("We do not have the case yet"),
-        gettext_noop("We try again ourselves. Otherwise make the case from the event"),
+        gettext_noop("We did not have the case yet"),
+        gettext_noop(
+            "The case is made from the event, and gets its task when Scalepoint sends the assignment. If that does not "
+            "come, ask Scalepoint to send it again"
+        ),
         OFFICE,
     ),
     "SP-110": (
@@ -77,7 +80,7 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     "SP-111": (
         gettext_noop("The insurance company “%(alias)s” is not known"),
-        gettext_noop("Add the company with this alias, or choose the company on the case, and retry"),
+        gettext_noop("Add the company with this alias, or choose the company on the case, and press Retry"),
         ADMINISTRATOR,
     ),
     "SP-112": (
@@ -112,7 +115,7 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     "SP-118": (
         gettext_noop("The insurance company “%(company)s” is switched off"),
-        gettext_noop("Switch the company on, and retry"),
+        gettext_noop("Switch the company on, and press Retry"),
         ADMINISTRATOR,
     ),
     "SP-119": (
@@ -143,12 +146,12 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     "SP-203": (
         gettext_noop("Several customers fit (%(reason)s)"),
-        gettext_noop("Choose the right one on the case, and retry"),
+        gettext_noop("Choose the right one on the case"),
         OFFICE,
     ),
     "SP-204": (
         gettext_noop("The policyholder has no phone number"),
-        gettext_noop("Choose a customer on the case, or make a new one, and retry"),
+        gettext_noop("Choose a customer on the case, or make a new one"),
         OFFICE,
     ),
     "SP-205": (
@@ -203,12 +206,12 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     "SP-412": (
         gettext_noop("There is no valid security token of %(company)s"),
-        gettext_noop("Add the token to the insurance company, and retry"),
+        gettext_noop("Add the token to the insurance company, and press Retry"),
         ADMINISTRATOR,
     ),
     "SP-413": (
         gettext_noop("Something is missing in what should be sent (%(field)s)"),
-        gettext_noop("Fill it in and retry, or write it in Scalepoint"),
+        gettext_noop("Fill it in and press Retry, or write it in Scalepoint"),
         OFFICE,
     ),
     "SP-414": (
@@ -223,7 +226,7 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     "SP-405": (
         gettext_noop("Scalepoint did not accept what we sent"),
-        gettext_noop("Read Scalepoint's answer on the sending, correct it and retry"),
+        gettext_noop("Read Scalepoint's answer on the sending, correct it and press Retry"),
         OFFICE,
     ),
     "SP-409": (

@@ -1,13 +1,17 @@
 """Lists over tables that only ever grow. Measured on a million rows: counting them all made a page four times slower,
 searching parts of words ninety times; so the count is capped and the search is for whole values."""
 
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import OfficeAdmin, badge
@@ -32,12 +36,27 @@ def queue_state(item: QueueItem) -> SafeString:
     """How a row of a queue stands, and what is wrong with it."""
     kind, icon = _LOOKS[QueueItem.Status(item.status)]
     word: Any = item.get_status_display()
-    if item.status == QueueItem.Status.PENDING and item.error_code:
-        word = _("Waiting for its next attempt")
-    shown = badge(kind, icon, word)
-    if not item.error_code or item.status == QueueItem.Status.PENDING:
-        return shown
-    return format_html('{}<span class="because">{}</span>', shown, describe(item.error_code, item.error_facts).what)
+    because = describe(item.error_code, item.error_facts).what if item.error_code else ""
+    if item.status == QueueItem.Status.PENDING:
+        if item.error_code:
+            word = _("Waiting for its next attempt")
+            because = f"{told_at(item.available_at)}. {because}"
+        elif item.attempts and item.available_at > timezone.now():
+            kind, icon, word = "busy", "▶", _("Being handled")
+        else:
+            word = _("Received")
+    if not because:
+        return badge(kind, icon, word)
+    return format_html('{}<span class="because">{}</span>', badge(kind, icon, word), because)
+
+
+def told_at(moment: datetime) -> str:
+    """A time of day, with the date where it is not today: short enough for a list."""
+    local = timezone.localtime(moment)
+    today = local.date() == timezone.localdate()
+    # Translators: a time of day in Django's date format.
+    short = pgettext("time of day", "H:i") if today else pgettext("date and time", "j M Y, H:i")
+    return gettext("at %(time)s") % {"time": date_format(local, short)}
 
 
 class CappedPaginator(PaginatorBase):

@@ -1,43 +1,224 @@
-import json
+"""The event log: what Scalepoint sent, what became of it, and what was refused. The third list, what we sent, is
+outbound.py's; the tabs make the three one log for the reader."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
 
-from scalepoint_integration import inbox, workqueue
+from scalepoint_integration import inbox
+from scalepoint_integration.admin import event_page
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
-from scalepoint_integration.admin.pages import told_in_words
-from scalepoint_integration.doorbell import ring
+from scalepoint_integration.admin.pages import allow, when
 from scalepoint_integration.errors import describe
-from scalepoint_integration.models import InboundEvent, Refusal
+from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
+
+APP = "scalepoint_integration"
+VIEW, RETRY, REPLAY, RAW = (
+    f"{APP}.{name}" for name in ("view_inboundevent", "retry_event", "replay_event", "view_raw_payload")
+)
+DASH = "–"  # noqa: RUF001
+# A number on a tab is counted no further than this.
+_MANY = 999
+
+Status = InboundEvent.Status
+
+
+# ---- One log for the reader ---------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Tab:
+    label: Any
+    url: str
+    count: str = ""
+    here: bool = False
+
+
+def log_tabs(request: HttpRequest, here: str) -> list[Tab]:
+    """The tabs of the three lists, those that the reader may open. ``here``: failed, waiting, today, all, refused,
+    sent."""
+    inbound, refused, sent = (
+        reverse(f"admin:{APP}_{name}_changelist") for name in ("inboundevent", "refusal", "outboundevent")
+    )
+    events, user = InboundEvent.objects, request.user
+    tabs = []
+    if user.has_perm(VIEW):
+        tabs += [
+            Tab(_("Failed"), f"{inbound}?tab=failed", _count(events.filter(_TABS["failed"]())), here == "failed"),
+            Tab(_("Waiting"), f"{inbound}?tab=waiting", _count(events.filter(_TABS["waiting"]())), here == "waiting"),
+        ]
+    if user.has_perm(f"{APP}.view_refusal"):
+        tabs.append(Tab(_("Refused"), refused, _count(Refusal.objects.all()), here == "refused"))
+    if user.has_perm(VIEW):
+        tabs.append(Tab(_("Today"), f"{inbound}?tab=today", here=here == "today"))
+        tabs.append(Tab(_("All"), inbound, here=here == "all"))
+    if user.has_perm(f"{APP}.view_outboundevent"):
+        tabs.append(Tab(_("Sent by us"), sent, here=here == "sent"))
+    return tabs
+
+
+def _count(rows: "QuerySet[Any]") -> str:
+    found = len(rows.order_by().values_list("pk")[: _MANY + 1])
+    return f"{_MANY}+" if found > _MANY else str(found)
+
+
+def _today() -> Q:
+    return Q(received_at__gte=timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+_TABS: dict[str, Callable[[], Q]] = {
+    "failed": lambda: Q(status=Status.FAILED),
+    "waiting": lambda: Q(status=Status.PENDING),
+    "today": _today,
+}
 
 
 class ReadOnlyAdmin(BigTableAdmin):
+    """A list of the log. ``log_tab`` is the tab that it is."""
+
+    change_list_template = "scalepoint/event_list.html"
+    log_tab = "all"
+
+    class Media:
+        css = {"all": ["scalepoint/event.css"]}
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        here = request.GET.get("tab", "") if self.log_tab == "all" else ""
+        tabs = log_tabs(request, here if here in _TABS else self.log_tab) if self.has_view_permission(request) else []
+        return super().changelist_view(request, {"tabs": tabs, **(extra_context or {})})
 
-# What an event type means in the office; another type is shown as Scalepoint calls it.
-_WORDS = {
-    "repair_service_requested": _("New case"),
-    "repair_updated": _("Case changed"),
-    "reserve_updated": _("Reserve changed"),
-    "case_settled": _("Case settled"),
-}
+    @admin.display(description=_("direction"))
+    def direction(self, row: Any) -> SafeString:
+        return format_html('<span aria-hidden="true">⇦</span> {}', pgettext_lazy("direction", "in"))
+
+
+class TabFilter(admin.SimpleListFilter):
+    """The tab in the address. It stands above the list and not among the filters."""
+
+    title = _("tab")
+    parameter_name = "tab"
+    template = "scalepoint/no_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, name) for name in _TABS]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        condition = _TABS.get(self.value() or "")
+        return queryset.filter(condition()) if condition else queryset
+
+
+class TypeFilter(admin.SimpleListFilter):
+    title = _("what happened")
+    parameter_name = "event_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(event_page.WORDS.items())
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        return queryset.filter(event_type=self.value()) if self.value() else queryset
+
+
+class CodeFilter(admin.SimpleListFilter):
+    """Only what is not handled has a code; saying so lets the index on the status find it."""
+
+    title = _("error")
+    parameter_name = "error_code"
+    _SHOWN = ("SP-104", "SP-105", "SP-106", "SP-110", "SP-111", "SP-118", "SP-119", "SP-201", "SP-203", "SP-204")
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(code, describe(code).what) for code in (*self._SHOWN, "SP-900")]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        if self.value() is None:
+            return queryset
+        return (
+            queryset.filter(error_code=self.value())
+            .exclude(status=Status.DONE)
+            .filter(status__in=(Status.FAILED, Status.PENDING, Status.IGNORED))
+        )
+
+
+class InsurerFilter(admin.RelatedOnlyFieldListFilter):
+    """All companies: asking which of them the events name would read every event."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        choices: list[tuple[str, Any]] = field.get_choices(include_blank=False)
+        return choices
+
+
+class IgnoreForm(forms.Form):
+    because = forms.CharField(label=_("Why do you set it aside?"), max_length=300)
+
+
+class TieForm(forms.Form):
+    """The case to tie an event to, by its whole number or Scalepoint's id."""
+
+    number = forms.CharField(label=_("Case number"), max_length=100)
+
+    def __init__(self, *args: Any, event: InboundEvent, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.event = event
+        self.case: Case | None = None
+
+    def clean_number(self) -> str:
+        number: str = self.cleaned_data["number"].strip()
+        rows = Case.objects.filter(
+            Q(number=number) | Q(case_id=number.lower()), connection=self.event.connection_id
+        ).select_related("insurer")
+        if self.event.insurer_id:
+            # One company's event must not write on another company's case.
+            rows = rows.filter(Q(insurer=None) | Q(insurer=self.event.insurer_id))
+        found = list(rows[:2])
+        if not found:
+            raise forms.ValidationError(_("There is no case of this insurance company with that number."))
+        if len(found) > 1:
+            raise forms.ValidationError(_("Several cases have that number. Use Scalepoint's case id instead."))
+        self.case = found[0]
+        return number
 
 
 @admin.register(InboundEvent)
 class InboundEventAdmin(ReadOnlyAdmin):
-    list_display = ("received_at", "what", "case_number", "state", "insurer", "attempts")
-    list_display_links = ("received_at", "what")
-    list_select_related = ("insurer",)
-    list_filter = ("status",)
+    change_form_template = "scalepoint/event.html"
+    list_display = (
+        "time",
+        "direction",
+        "what",
+        "case_number",
+        "insurer",
+        "state",
+        "attempts",
+        "next_attempt",
+        "button",
+    )
+    list_display_links = ("time", "what")
+    list_select_related = ("insurer", "connection")
+    list_filter = (
+        TabFilter,
+        TypeFilter,
+        ("insurer", InsurerFilter),
+        CodeFilter,
+        "source",
+        "received_at",
+        "status",
+    )
     search_fields = (
         "case_number__exact",
         "service_reference__exact",
@@ -46,76 +227,73 @@ class InboundEventAdmin(ReadOnlyAdmin):
     )
     search_help_text = _("The whole case number, service reference, correlation id or event id")
     actions = ["retry", "replay"]
-    fieldsets = (
-        (None, {"fields": ("state", "what", "problem", "case_link", "insurer", "received_at", "occurred_at")}),
-        (_("Attempts"), {"fields": ("attempts", "available_at", "finished_at", "last_error"), "classes": ["collapse"]}),
-        (
-            _("Technical facts"),
-            {
-                "fields": (
-                    "event_type",
-                    "connection",
-                    "source",
-                    "payload_version",
-                    "correlation_id",
-                    "vendor_id",
-                    "service_reference",
-                    "size",
-                    "replay_of",
-                    "content",
-                ),
-                "classes": ["collapse"],
-            },
-        ),
-    )
-    readonly_fields = ("state", "what", "problem", "case_link", "content")
+    fields = ("state",)
+    readonly_fields = ("state",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("body")
+        rows = super().get_queryset(request).defer("body")
+        return rows.defer("body", "connection__secret", "connection__client_secret")
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        sets = super().get_fieldsets(request, obj)
-        if request.user.has_perm("scalepoint_integration.view_raw_payload"):
-            return sets
-        return [
-            (title, {**options, "fields": tuple(name for name in options["fields"] if name != "content")})
-            for title, options in sets
+    def get_urls(self) -> Any:
+        names = ("retry", "replay", "ignore", "same", "tie", "make_case", "report", "raw")
+        wrap = self.admin_site.admin_view
+        pages = [
+            path(f"<int:pk>/{name}/", wrap(getattr(self, f"{name}_view")), name=f"{APP}_inboundevent_{name}")
+            for name in names
         ]
+        now = path("handle-now/", wrap(self.handle_now_view), name=f"{APP}_inboundevent_handle_now")
+        return [now, *pages, *super().get_urls()]
+
+    # ---- The list --------------------------------------------------------------------------------------------------
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        told = [event.pk for event in changes.result_list if event.event_type == "claim_updated"]
+        # How a case was closed stands in the content alone: read for these rows, and in one go.
+        bodies = dict(InboundEvent.objects.filter(pk__in=told).values_list("pk", "body")) if told else {}
+        for event in changes.result_list:
+            body = bodies.get(event.pk)
+            event.words = event_page.in_words(event, bytes(body) if body else None)
+            event.may_retry = event.status == Status.FAILED and request.user.has_perm(RETRY)
+        return changes
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        extra = {"stopped": _stopped(), "may_retry": request.user.has_perm(RETRY), "it": describe("SP-501")}
+        return super().changelist_view(request, {**extra, **(extra_context or {})})
+
+    @admin.display(description=_("time"), ordering="id")
+    def time(self, event: InboundEvent) -> Any:
+        return when(event.received_at)
 
     @admin.display(description=_("what happened"))
-    def what(self, event: InboundEvent) -> Any:
-        return _WORDS.get(event.event_type, event.event_type)
+    def what(self, event: InboundEvent) -> str:
+        words: str = getattr(event, "words", "")
+        return words or event_page.in_words(event)
 
-    @admin.display(description=_("status"), ordering="status")
+    @admin.display(description=_("status"))
     def state(self, event: InboundEvent) -> SafeString:
-        return queue_state(event)
+        return event_state(event)
 
-    @admin.display(description=_("what to do"))
-    def problem(self, event: InboundEvent) -> Any:
-        if not event.error_code:
-            return "–"  # noqa: RUF001
-        return told_in_words([describe(event.error_code, event.error_facts)])
+    @admin.display(description=_("next attempt"))
+    def next_attempt(self, event: InboundEvent) -> Any:
+        waits = event.status == Status.PENDING and event.error_code
+        return when(event.available_at) if waits else DASH
 
-    @admin.display(description=_("case"))
-    def case_link(self, event: InboundEvent) -> Any:
-        if event.case is None:
-            return "–"  # noqa: RUF001
-        link = reverse("admin:scalepoint_integration_case_change", args=[event.case.pk])
-        return format_html('<a href="{}">{}</a>', link, event.case)
-
-    @admin.display(description=_("content"))
-    def content(self, event: InboundEvent) -> Any:
-        if event.body is None:
-            return _("The content was deleted by the retention rule and can't be run again.")
-        return format_html('<pre class="content">{}</pre>', _pretty(bytes(event.body)))
+    @admin.display(description=_("action"))
+    def button(self, event: InboundEvent) -> Any:
+        if not getattr(event, "may_retry", False):
+            return ""
+        # The list is one form, so the button names its own address.
+        return format_html(
+            '<button type="submit" class="button" formmethod="post" formaction="{}">{}'
+            '<span class="sp-hidden"> {}</span></button>',
+            self._url("retry", event),
+            _("Retry"),
+            event,
+        )
 
     @admin.action(description=_("Retry the chosen events"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[InboundEvent]") -> None:
-        count = workqueue.retry(queryset.exclude(body=None))
-        ring("drain")
-        self.message_user(
-            request, ngettext("%d event is tried again now.", "%d events are tried again now.", count) % count
-        )
+        self._tell_retried(request, inbox.retry(queryset, request.user))
 
     @admin.action(description=_("Run the chosen events again, also handled ones"), permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: "QuerySet[InboundEvent]") -> None:
@@ -130,66 +308,434 @@ class InboundEventAdmin(ReadOnlyAdmin):
             self.message_user(request, ngettext("%d event is run again.", "%d events are run again.", made) % made)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("scalepoint_integration.retry_event"))
+        return bool(request.user.has_perm(RETRY))
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("scalepoint_integration.replay_event"))
+        return bool(request.user.has_perm(REPLAY))
+
+    # ---- The page --------------------------------------------------------------------------------------------------
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> Any:
+        event = InboundEvent.objects.select_related("case", "insurer", "connection", "replay_of").get(pk=obj.pk)
+        return super().render_change_form(
+            request, {**context, **self._page(request, event)}, add, change, form_url, obj
+        )
+
+    def _page(self, request: HttpRequest, event: InboundEvent, **forms_given: Any) -> dict[str, Any]:
+        body = bytes(event.body) if event.body is not None else None
+        problem = describe(event.error_code, event.error_facts) if event.error_code else None
+        why_not = replay_refused(event)
+        may_retry, may_replay = request.user.has_perm(RETRY), request.user.has_perm(REPLAY)
+        retryable = body is not None and (event.status == Status.IGNORED or _ignorable(event))
+        others = _failed_lately(event)
+        same = _same_cause(event)
+        return {
+            "event": event,
+            "title": event_page.in_words(event, body),
+            "state": event_state(event),
+            "problem": problem,
+            "box": "sp-box-bad" if event.status == Status.FAILED else "sp-box-wait",
+            "ignored_because": event.ignored_because if event.status == Status.IGNORED else "",
+            "notes": [describe(code) for code in notices_of(event)],
+            "todo": todo_steps(problem, may_retry and retryable) if problem else [],
+            "links": event_page.where_to_go(event, event.error_code or event.notice),
+            "steps": event_page.steps(event),
+            "tries": list(event.tries.select_related("retried_by")),
+            "next_attempt": when(event.available_at) if event.status == Status.PENDING and event.error_code else "",
+            "readable": event_page.readable(body) if body is not None else None,
+            "raw": event_page.pretty(body) if body is not None and request.user.has_perm(RAW) else "",
+            "may_raw": request.user.has_perm(RAW),
+            "facts": _technical(event),
+            "replays": list(event.replays.only("pk", "event_type", "case_number", "received_at")[:20]),
+            "report": event_page.report(event),
+            "others": others,
+            "same": same if may_retry else 0,
+            "may_retry": may_retry and retryable,
+            "may_ignore": may_retry and _ignorable(event),
+            "may_tie": may_retry and event.error_code == "SP-105" and event.status == Status.FAILED,
+            "may_replay": may_replay,
+            "why_not": why_not,
+            "ignore_form": IgnoreForm(),
+            "tie_form": TieForm(event=event),
+            **forms_given,
+        }
+
+    # ---- What a person does with one event -------------------------------------------------------------------------
+    def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self._do(request, pk, RETRY, self._retry)
+
+    def _retry(self, request: HttpRequest, event: InboundEvent) -> None:
+        if event.body is None:
+            self.message_user(request, _gone(), messages.WARNING)
+        else:
+            self._tell_retried(request, inbox.retry(InboundEvent.objects.filter(pk=event.pk), request.user))
+
+    def same_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self._do(request, pk, RETRY, self._retry_same)
+
+    def _retry_same(self, request: HttpRequest, event: InboundEvent) -> None:
+        self._tell_retried(request, inbox.retry(_alike(event), request.user))
+
+    def ignore_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self._do(request, pk, RETRY, self._ignore)
+
+    def _ignore(self, request: HttpRequest, event: InboundEvent) -> Any:
+        form = IgnoreForm(request.POST)
+        if not form.is_valid():
+            return {"ignore_form": form}
+        if inbox.ignore(InboundEvent.objects.filter(pk=event.pk), form.cleaned_data["because"]):
+            self.message_user(request, _("The event is set aside."))
+        else:
+            self.message_user(request, _("Only an event that failed or waits can be set aside."), messages.WARNING)
+        return None
+
+    def tie_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self._do(request, pk, RETRY, self._tie)
+
+    def _tie(self, request: HttpRequest, event: InboundEvent) -> Any:
+        form = TieForm(request.POST, event=event)
+        if not form.is_valid():
+            return {"tie_form": form}
+        if form.case:
+            self._tie_to(request, event, form.case)
+        return None
+
+    def make_case_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self._do(request, pk, RETRY, self._make_case)
+
+    def _make_case(self, request: HttpRequest, event: InboundEvent) -> None:
+        # A case must have some name; this one is nobody's at Scalepoint, and pressed twice it is one case.
+        name = f"event-{event.pk}"
+        with transaction.atomic():
+            case = Case(
+                connection=event.connection,
+                insurer=event.insurer,
+                case_id=name,
+                is_test=event.source == event.Source.TEST,
+            )
+            Case.objects.bulk_create([case], ignore_conflicts=True)
+            if not self._tie_to(request, event, Case.objects.get(connection=event.connection, case_id=name)):
+                transaction.set_rollback(True)
+
+    def _tie_to(self, request: HttpRequest, event: InboundEvent, case: Case) -> bool:
+        """Only an event that has no name of its own: any other names its case itself."""
+        nameless = InboundEvent.objects.filter(pk=event.pk, status=Status.FAILED, error_code="SP-105")
+        with transaction.atomic():
+            tied = nameless.update(case=case)
+            count = inbox.retry(nameless, request.user) if tied else 0
+        if count:
+            self.message_user(
+                request, gettext("The event belongs to case %(case)s now, and is tried again.") % {"case": case}
+            )
+        else:
+            self.message_user(request, _("This event can't be tied to a case."), messages.WARNING)
+        return bool(count)
+
+    def replay_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """GET asks, POST does it. The original is never changed: a replay is a new line."""
+        allow(request, VIEW, REPLAY)
+        event = self._get(pk)
+        if request.method != "POST":
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "media": self.media,
+                "title": gettext("Run again"),
+                "event": event,
+                "words": event_page.in_words(event, bytes(event.body) if event.body is not None else None),
+                "why_not": replay_refused(event),
+                "handled": event.status == Status.DONE,
+                "changed": event_page.changed_settings(event),
+            }
+            return TemplateResponse(request, "scalepoint/event_replay.html", context)
+        try:
+            made = inbox.replay(event)
+        except inbox.NotReplayable as error:
+            self.message_user(request, str(error), messages.WARNING)
+            return HttpResponseRedirect(self._url("change", event))
+        self.message_user(request, ngettext("%d event is run again.", "%d events are run again.", 1) % 1)
+        return HttpResponseRedirect(self._url("change", made))
+
+    def report_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        allow(request, VIEW)
+        return _download(event_page.report(self._get(pk)), f"event-{pk}.txt", "text/plain; charset=utf-8")
+
+    def raw_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        allow(request, VIEW, RAW)
+        event = self._get(pk)
+        if event.body is None:
+            self.message_user(request, _gone(), messages.WARNING)
+            return HttpResponseRedirect(self._url("change", event))
+        return _download(bytes(event.body), f"event-{pk}.json", "application/json")
+
+    def handle_now_view(self, request: HttpRequest) -> HttpResponse:
+        return require_POST(self._handle_now)(request)
+
+    def _handle_now(self, request: HttpRequest) -> HttpResponse:
+        allow(request, VIEW, RETRY)
+        count = inbox.drain()
+        self.message_user(request, ngettext("%d event was handled.", "%d events were handled.", count) % count)
+        return HttpResponseRedirect(reverse(f"admin:{APP}_inboundevent_changelist"))
+
+    def _do(
+        self, request: HttpRequest, pk: int, permission: str, act: Callable[[HttpRequest, InboundEvent], Any]
+    ) -> HttpResponse:
+        """POST alone, with the permission. What ``act`` returns is a form filled in wrongly: then the page again."""
+
+        @require_POST
+        def view(request: HttpRequest) -> HttpResponse:
+            allow(request, VIEW, permission)
+            event = self._get(pk)
+            wrong = act(request, event)
+            if not wrong:
+                return HttpResponseRedirect(self._url("change", event))
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "media": self.media,
+                "original": event,
+                **self._page(request, event, **wrong),
+            }
+            return TemplateResponse(request, self.change_form_template, context)
+
+        answer: HttpResponse = view(request)
+        return answer
+
+    def _get(self, pk: int) -> InboundEvent:
+        rows = InboundEvent.objects.select_related("case", "insurer", "connection", "replay_of")
+        return get_object_or_404(rows.defer("connection__secret", "connection__client_secret"), pk=pk)
+
+    def _url(self, page: str, event: InboundEvent) -> str:
+        return reverse(f"admin:{APP}_inboundevent_{page}", args=[event.pk])
+
+    def _tell_retried(self, request: HttpRequest, count: int) -> None:
+        said = ngettext("%d event is tried again now.", "%d events are tried again now.", count) % count
+        self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
 
 
+def event_state(event: InboundEvent) -> SafeString:
+    """The status, its cause, and beside it what came again and what is worth knowing."""
+    shown = queue_state(event)
+    if event.status == Status.IGNORED and event.ignored_because:
+        shown = format_html('{}<span class="because">{}</span>', shown, event.ignored_because)
+    if event.status == Status.PENDING and event.connection.switch != Connection.Switch.ON:
+        shown = format_html('{}<span class="because">{}</span>', shown, _("The connection is not switched on."))
+    if event.duplicates:
+        shown = format_html('{} <span class="state"><span aria-hidden="true">⧉</span> {}</span>', shown, _("Duplicate"))
+    if event.notice:
+        shown = format_html('{}<span class="because">{}</span>', shown, describe(event.notice).what)
+    return shown
+
+
+def notices_of(event: InboundEvent) -> list[str]:
+    """Codes of what is worth knowing although nothing is wrong."""
+    return [*(["SP-107"] if event.duplicates else []), *([event.notice] if event.notice else [])]
+
+
+def replay_refused(event: InboundEvent) -> str:
+    """Why the event can't be run again now, "" where it can. inbox.replay asks again, under a lock."""
+    origin = event.replay_of or event
+    if origin.body is None:
+        return _gone()
+    waiting = InboundEvent.objects.filter(Q(pk=origin.pk) | Q(replay_of=origin), status=Status.PENDING)
+    first = waiting.order_by("pk").first()
+    if first is None:
+        return ""
+    if first.error_code:
+        return gettext("It waits for its next attempt. Press Retry, or wait.")
+    return gettext("It is being handled, or waits for its turn.")
+
+
+def _gone() -> str:
+    return gettext("The content was deleted by the retention rule and can't be run again.")
+
+
+def _ignorable(event: InboundEvent) -> bool:
+    return event.status == Status.FAILED or bool(event.status == Status.PENDING and event.error_code)
+
+
+def todo_steps(problem: Any, with_button: bool) -> list[str]:
+    """What to do, sentence by sentence; the last step is the button, where the text has not named it."""
+    found = [part.strip().rstrip(".") + "." for part in problem.todo.split(". ") if part.strip()]
+    if with_button and problem.who and gettext("Retry") not in problem.todo:
+        found.append(gettext("Then press Retry."))
+    return found
+
+
+def _alike(event: InboundEvent) -> "QuerySet[InboundEvent]":
+    """The failed events with the very same cause, this one among them."""
+    return InboundEvent.objects.filter(
+        status=Status.FAILED, error_code=event.error_code, error_facts=event.error_facts, connection=event.connection_id
+    )
+
+
+def _same_cause(event: InboundEvent) -> int:
+    if event.status != Status.FAILED or not event.error_code:
+        return 0
+    return len(_alike(event).exclude(body=None).values_list("pk")[:10_000])
+
+
+def _failed_lately(event: InboundEvent) -> int:
+    """How many other events of the connection failed within a day: one that was run by hand and went well must not
+    hide them."""
+    lately = InboundEvent.objects.filter(status=Status.FAILED, finished_at__gt=timezone.now() - timedelta(days=1))
+    return len(lately.filter(connection=event.connection_id).exclude(pk=event.pk).values_list("pk")[:_MANY])
+
+
+def _stopped() -> int:
+    """How many events wait because the background job does not run; 0 while it does."""
+    now = timezone.now()
+    if inbox.alive(now):
+        return 0
+    due = InboundEvent.objects.filter(
+        status=Status.PENDING, available_at__lte=now, connection__switch=Connection.Switch.ON
+    )
+    return len(due.values_list("pk")[: _MANY + 1])
+
+
+def _technical(event: InboundEvent) -> list[tuple[Any, Any]]:
+    """Name and value of what only a technician asks for."""
+    took = (event.finished_at - event.received_at).total_seconds() if event.finished_at else None
+    origin: Any = DASH
+    if event.replay_of_id:
+        address = reverse(f"admin:{APP}_inboundevent_change", args=[event.replay_of_id])
+        origin = format_html('<a href="{}">{}</a>', address, event.replay_of)
+    return [
+        (_("event type"), event.event_type),
+        (_("our id"), event.pk),
+        (_("Scalepoint's event id"), event.vendor_id or DASH),
+        (_("correlation id"), event.correlation_id or DASH),
+        (_("version"), event.payload_version or DASH),
+        (_("connection"), event.connection),
+        (_("source"), event.get_source_display()),
+        (_("service reference"), event.service_reference or DASH),
+        (_("size in bytes"), event.size),
+        (_("happened"), when(event.occurred_at)),
+        (_("received"), when(event.received_at)),
+        (_("finished"), when(event.finished_at)),
+        (
+            _("from received to finished"),
+            gettext("%(seconds).1f seconds") % {"seconds": took} if took is not None else DASH,
+        ),
+        (_("attempts"), event.attempts),
+        (_("came again"), event.duplicates),
+        (_("came again last"), when(event.duplicate_at)),
+        (_("run again from"), origin),
+    ]
+
+
+def _download(content: str | bytes, name: str, kind: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(content, content_type=kind, headers=headers)
+
+
+# ---- What was refused ---------------------------------------------------------------------------------------------
 @admin.register(Refusal)
 class RefusalAdmin(ReadOnlyAdmin):
-    list_display = ("received_at", "http_status", "what", "remote_address", "token_last4", "size", "connection")
+    change_form_template = "scalepoint/refusal.html"
+    log_tab = "refused"
+    list_display = ("time", "direction", "what", "state", "remote_address", "token_last4", "size", "connection")
+    list_display_links = ("time", "what")
     list_select_related = ("connection",)
-    list_filter = ("http_status",)
+    list_filter = ("http_status", "received_at")
     search_fields = ("incident__exact",)
     search_help_text = _("The whole incident number")
-    fields = (
-        "received_at",
-        "what",
-        "problem",
-        "http_status",
-        "detail",
-        "remote_address",
-        "token_last4",
-        "size",
-        "connection",
-        "incident",
-        "content",
-    )
-    readonly_fields = ("what", "problem", "content")
+    fields = ("what",)
+    readonly_fields = ("what",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("body", "connection__secret")
+        return super().get_queryset(request).defer("body", "connection__secret", "connection__client_secret")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        may = request.user.has_perm("scalepoint_integration.view_raw_payload")
-        return [name for name in self.fields if may or name != "content"]
+    def get_urls(self) -> Any:
+        wrap = self.admin_site.admin_view
+        report = path("<int:pk>/report/", wrap(self.report_view), name=f"{APP}_refusal_report")
+        return [report, *super().get_urls()]
+
+    @admin.display(description=_("time"), ordering="id")
+    def time(self, refusal: Refusal) -> Any:
+        return when(refusal.received_at)
 
     @admin.display(description=_("what happened"))
     def what(self, refusal: Refusal) -> str:
-        return describe(refusal.code, {"last4": refusal.token_last4}).what
+        return describe(refusal.code, {"last4": refusal.token_last4 or "…"}).what
 
-    @admin.display(description=_("what to do"))
-    def problem(self, refusal: Refusal) -> Any:
-        return told_in_words([describe(refusal.code, {"last4": refusal.token_last4})])
+    @admin.display(description=_("status"))
+    def state(self, refusal: Refusal) -> SafeString:
+        return refused_badge(refusal)
 
-    @admin.display(description=_("content"))
-    def content(self, refusal: Refusal) -> Any:
-        if refusal.body is None:
-            return "–"  # noqa: RUF001
-        return format_html('<pre class="content">{}</pre>', bytes(refusal.body).decode("utf-8", "replace"))
+    def report_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        allow(request, f"{APP}.view_refusal")
+        refusal = get_object_or_404(Refusal, pk=pk)
+        return _download(_refusal_report(refusal), f"refusal-{pk}.txt", "text/plain; charset=utf-8")
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> Any:
+        refusal: Refusal = obj
+        problem = describe(refusal.code, {"last4": refusal.token_last4 or "…"})
+        may_raw = request.user.has_perm(RAW)
+        shown = {
+            "title": problem.what,
+            "state": refused_badge(refusal),
+            "problem": problem,
+            "todo": todo_steps(problem, False),
+            "links": self._links(refusal),
+            "facts": [
+                (_("received"), when(refusal.received_at)),
+                (_("answer"), refusal.http_status),
+                (_("error code"), refusal.code),
+                (_("technical reason"), refusal.detail or DASH),
+                (_("address"), refusal.remote_address or DASH),
+                (_("token ends with"), refusal.token_last4 or DASH),
+                (_("size in bytes"), DASH if refusal.size is None else refusal.size),
+                (_("connection"), refusal.connection or DASH),
+                (_("incident"), refusal.incident),
+            ],
+            "report": _refusal_report(refusal),
+            "may_raw": may_raw,
+            "raw": bytes(refusal.body).decode("utf-8", "replace") if may_raw and refusal.body is not None else "",
+        }
+        return super().render_change_form(request, {**context, **shown}, add, change, form_url, obj)
+
+    def _links(self, refusal: Refusal) -> list[tuple[str, str]]:
+        if refusal.code in ("SP-101", "SP-102", "SP-120"):
+            return [(gettext("Insurance companies"), reverse("admin:crm_insurancecompany_changelist"))]
+        if refusal.code == "SP-103" and refusal.connection_id:
+            address = reverse(f"admin:{APP}_connection_change", args=[refusal.connection_id])
+            return [(gettext("The connection"), address)]
+        return []
 
 
-def _pretty(body: bytes) -> str:
-    """For reading. A picture inside is shown by its length alone."""
+def refused_badge(refusal: Refusal) -> SafeString:
+    return format_html(
+        '<span class="state state-bad"><span aria-hidden="true">✖</span> {}</span>',
+        pgettext_lazy("status of an event", "Refused"),
+    )
 
-    def short(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: short(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [short(item) for item in value]
-        if isinstance(value, str) and len(value) > 2000:
-            return f"{value[:60]}… ({len(value)})"
-        return value
 
-    return json.dumps(short(json.loads(body)), indent=2, ensure_ascii=False)
+def _refusal_report(refusal: Refusal) -> str:
+    """For Scalepoint and for support. Never what was sent."""
+    return "\n".join(
+        (
+            "Scalepoint report of a refused request",
+            f"incident: {refusal.incident}",
+            f"received: {refusal.received_at.isoformat(timespec='seconds')}",
+            f"answer: {refusal.http_status} {refusal.code}",
+            f"reason: {refusal.detail or '-'}",
+            f"from: {refusal.remote_address or '-'}",
+            f"size: {'-' if refusal.size is None else refusal.size} bytes",
+        )
+    )

@@ -22,10 +22,9 @@ def opened(event: InboundEvent, said: CaseBlock) -> Iterator[Case]:
     These events name no insurance company that could be trusted: whose security token it was decides."""
     names = cases.Names(said.case_id, said.token, said.facts.number, event.insurer.pk if event.insurer else None)
     case = cases.enter(event, names, event.insurer)
-    first = not case.facts and not case.services.exists()
-    cases.tell(case, said.facts, said_at(event))
-    if first:
+    if _unassigned(case):
         cases.notice(event, "SP-109")
+    cases.tell(case, said.facts, said_at(event))
     yield case
     case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "updated_at"])
     followup.apply(case, get_adapter())
@@ -41,8 +40,15 @@ def lock_case(event: InboundEvent, case: Node) -> Case:
         insurer_id=event.insurer_id,
     )
     found = cases.enter(event, names, event.insurer)
+    if _unassigned(found):
+        cases.notice(event, "SP-109")
     found.save(update_fields=[*NAMES, "updated_at"])
     return found
+
+
+def _unassigned(case: Case) -> bool:
+    """Whether nothing was known of the case before this event: its assignment has not come."""
+    return not case.facts and not case.services.exists()
 
 
 def said_at(event: InboundEvent) -> datetime:

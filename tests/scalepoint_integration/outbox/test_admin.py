@@ -57,7 +57,7 @@ def test_the_list_and_every_page_render_for_few_queries(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     client = client_of(superuser=True)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(7):
         shown = client.get(url("changelist"), {"q": ""}).content.decode()
     assert "Waiting: sending is switched off on the connection" in shown
     assert "Scalepoint did not accept what we sent" in shown

@@ -1,0 +1,386 @@
+"""What the page of one event shows: its words, its steps, its content to be read, and the report for support."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from crm.admin.base import badge
+from scalepoint_integration import handlers, lifecycle
+from scalepoint_integration.handlers.settlement import HIDDEN, HIDDEN_CPR
+from scalepoint_integration.models import Connection, ImagePull, InboundEvent, Notice, Service
+from scalepoint_integration.payloads import claim, strict_json
+
+# What an event type means in the office; another type is shown as Scalepoint calls it.
+WORDS = {
+    "attachments_updated": _("Files changed"),
+    "case_created": _("Case made at Scalepoint"),
+    "case_settled": _("Case settled"),
+    "claim_updated": _("Claim changed"),
+    "claimline_changed": _("A line of the claim was changed"),
+    "fraud_alert": _("Fraud alert"),
+    "fraud_status": _("Fraud status"),
+    "message_received": _("Message"),
+    "order_created": _("An order was made in the shop"),
+    "repair_service_requested": _("New case"),
+    "repair_updated": _("Case changed"),
+    "reserve_updated": _("Reserve changed"),
+    "selfservice_received": _("The claimant's list of what was lost"),
+    "task_created": _("Scalepoint asks the claim handler to act"),
+}
+ASSIGNMENTS = ("repair_service_requested", "repair_updated")
+
+
+def in_words(event: InboundEvent, body: bytes | None = None) -> str:
+    """What happened: "Case closed (Not covered)". ``body`` is needed for ``claim_updated`` alone."""
+    words = str(WORDS.get(event.event_type, event.event_type))
+    if event.event_type == "claim_updated" and body:
+        words = _claim_in_words(body) or words
+    return gettext("%(event)s (run again)") % {"event": words} if event.replay_of_id else words
+
+
+def _claim_in_words(body: bytes) -> str:
+    try:
+        said = claim.parse(strict_json.parse(body))
+    except strict_json.BadJson:
+        return ""
+    if said.closed:
+        reason = lifecycle.in_words({"reason": said.closed.reason, "description": said.closed.description})
+        return gettext("Case closed (%(reason)s)") % {"reason": reason}
+    return gettext("Case reopened") if said.reopened else ""
+
+
+# ---- Steps --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Step:
+    label: Any
+    badge: SafeString
+
+
+def steps(event: InboundEvent) -> list[Step]:
+    """How far the event came. What its case has by now counts, whichever event brought it."""
+    failed = event.status == InboundEvent.Status.FAILED
+
+    def step(label: Any, done: Any, word: Any = "") -> Step:
+        if done:
+            return Step(label, badge("good", "✔", word or _("done")))
+        return Step(label, badge("bad", "✖", _("missing")) if failed else badge("", "◌", _("not yet")))
+
+    case = event.case
+    found = [
+        step(_("Stored"), True),
+        step(_("Insurance company found"), event.insurer or (case and case.insurer)),
+        step(_("Case found"), case, str(case) if case else ""),
+    ]
+    if case is None or event.event_type not in ASSIGNMENTS:
+        return [*found, step(_("Handled"), event.status == InboundEvent.Status.DONE)]
+    tasks = list(Service.objects.filter(case=case).values_list("task", flat=True))
+    pulls = list(ImagePull.objects.filter(service__case=case).values_list("status", flat=True))
+    ready = pulls.count(ImagePull.Status.DONE)
+    found += [step(_("Customer found"), case.customer_id), step(_("Task"), tasks and all(tasks))]
+    images = f"{ready}/{len(pulls)}"
+    if not pulls:
+        found.append(Step(_("Images"), badge("", "–", _("none"))))  # noqa: RUF001
+    elif ready == len(pulls):
+        found.append(Step(_("Images"), badge("good", "✔", images)))
+    else:
+        lost = ImagePull.Status.FAILED in pulls
+        found.append(Step(_("Images"), badge("bad" if lost else "wait", "✖" if lost else "◌", images)))
+    told = Notice.objects.filter(case=case, status=Notice.Status.DONE).exists()
+    found.append(Step(_("Notification"), badge("good", "✔", _("sent")) if told else badge("", "◌", _("none sent"))))
+    return found
+
+
+# ---- Content to be read -------------------------------------------------------------------------------------------
+_LABELS = {
+    "accidentDate": _("Date of loss"),
+    "address": _("address"),
+    "alias": _("Alias"),
+    "amount": _("amount"),
+    "caseType": _("Type of case"),
+    "changedBy": _("changed by"),
+    "changes": _("change"),
+    "city": _("City"),
+    "companyTaxId": _("CVR number"),
+    "contacts": _("Contact"),
+    "content": _("Text"),
+    "countryCode": _("country"),
+    "damageAddress": _("Damage address"),
+    "damageCategory": _("Category of damage"),
+    "damageCause": _("Cause of damage"),
+    "damageDescription": _("Description of damage"),
+    "damageType": _("damage type"),
+    "description": _("description"),
+    "displayName": _("Name"),
+    "email": _("e-mail"),
+    "endDate": _("End"),
+    "externalId": _("The company's claim number"),
+    "externalClaimId": _("The company's claim number"),
+    "fileName": _("file name"),
+    "fileType": _("type"),
+    "id": _("id"),
+    "images": _("image"),
+    "insuranceCompany": _("insurance company"),
+    "mobileNumber": _("Mobile"),
+    "name": _("Name"),
+    "newValue": _("New value"),
+    "number": _("Number"),
+    "oldValue": _("Former value"),
+    "phoneNumber": _("telephone"),
+    "policy": _("Policy"),
+    "policyHolder": _("Policyholder"),
+    "postalCode": _("Postal code"),
+    "property": _("What changed"),
+    "referenceNumber": _("Reference"),
+    "responsibility": _("Responsibility"),
+    "role": _("role"),
+    "sender": _("sender"),
+    "service": _("service"),
+    "servicePartner": _("Craftsman"),
+    "startDate": _("Begin"),
+    "street": _("Street"),
+    "street2": _("Street, more"),
+    "subcompanyAlias": _("Sub-alias"),
+    "subcompanyName": _("Branch"),
+    "subject": _("subject"),
+    "terminationReason": _("Closed because"),
+    "title": _("Title"),
+    "total": _("total"),
+    "url": _("Link"),
+}
+_BY_NAME = {name.casefold(): label for name, label in _LABELS.items()}
+# Not for reading: shown among the technical facts.
+_HEADER = {"eventtype", "payloadversion", "correlationid", "timestamp", "eventid"}
+_PERSONAL = re.compile(r"cpr|identity|nationalid|personal|ssn|socialsecurity", re.IGNORECASE)
+_ACCOUNT = re.compile(r"account|iban|paymentnumber|instructionid|regn(o|umber)|cardnumber|nemkonto", re.IGNORECASE)
+_CPR = re.compile(r"(?<!\d)\d{6}[- ]?\d{4}(?!\d)")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?\b")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    label: str
+    value: str
+
+
+def readable(body: bytes) -> list[tuple[str, list[Fact]]]:
+    """The content as groups of label and value, in the order of the event. A person's CPR number and an account are
+    never shown in full, not even to whom may see the raw content elsewhere."""
+    event = json.loads(body)
+    groups: list[tuple[str, list[Fact]]] = []
+    loose: list[Fact] = []
+    for name, value in event.items():
+        if name.casefold() in _HEADER:
+            continue
+        facts = list(_facts("", name, value))
+        if not facts:
+            continue
+        if isinstance(value, dict | list):
+            groups.append((_label(name), facts))
+        else:
+            loose += facts
+    return [*([(gettext("Event"), loose)] if loose else []), *groups]
+
+
+def _facts(above: str, name: str, value: Any) -> Iterator[Fact]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _facts(f"{above}{_label(name)} · " if above or not _top(name) else "", key, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _facts(above, name, inner)
+    elif value not in (None, ""):
+        yield Fact(f"{above}{_label(name)}", _shown(name, value))
+
+
+def _top(name: str) -> bool:
+    return name.casefold() in ("case", "service", "policyholder", "servicepartner", "contacts", "images", "changes")
+
+
+def _label(name: str) -> str:
+    known = _BY_NAME.get(name.casefold())
+    words = str(known) if known else _CAMEL.sub(" ", name).replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    text = str(value)
+    if _PERSONAL.search(name):
+        return HIDDEN_CPR
+    if _ACCOUNT.search(name):
+        return HIDDEN
+    if len(text) > 2000:
+        return gettext("%(number)d characters") % {"number": len(text)}
+    return _IBAN.sub(HIDDEN, _CPR.sub(HIDDEN_CPR, text))
+
+
+def pretty(body: bytes) -> str:
+    """The raw content. A picture inside is shown by its length alone."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: short(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [short(item) for item in value]
+        if isinstance(value, str) and len(value) > 2000:
+            return f"{value[:60]}… ({len(value)})"
+        return value
+
+    return json.dumps(short(json.loads(body)), indent=2, ensure_ascii=False)
+
+
+# ---- The report ---------------------------------------------------------------------------------------------------
+def report(event: InboundEvent) -> str:
+    """For support, in English: ids, times, codes, and the shape of the content. Nothing that a person wrote or is.
+
+    The technical error may quote the content, so every word of the content is taken out of it. Without the content
+    nobody can tell which words those are; then only the kind of the error is told."""
+    body = bytes(event.body) if event.body is not None else None
+    lines = [
+        "Scalepoint event report",
+        f"event: {event.pk} ({event.event_type}, version {event.payload_version or '-'}, {event.source})",
+        f"correlation id: {event.correlation_id or '-'}",
+        f"id at Scalepoint: {event.vendor_id or '-'}",
+        f"connection: {event.connection}",
+        f"status: {event.status} {event.error_code}".rstrip(),
+        f"attempts: {event.attempts}, claimed: {event.claims}, came again: {event.duplicates}",
+        f"said: {_time(event.occurred_at)}",
+        f"received: {_time(event.received_at)}",
+        f"finished: {_time(event.finished_at)}",
+        f"handler: {'yes' if event.event_type in handlers.HANDLERS else 'none of ours'}",
+        f"technical error: {_without_persons(event.last_error, body)}",
+    ]
+    for attempt in event.tries.all():
+        said = _without_persons(attempt.detail, body)
+        lines.append(f"failed try: {_time(attempt.at)} {attempt.error_code} {said}")
+    lines.append(f"size: {event.size} bytes")
+    if body is not None:
+        lines += ["shape of the content:", *(f"  {line}" for line in _shape("", _parsed(body)))]
+    return "\n".join(lines)
+
+
+def _time(moment: Any) -> str:
+    return moment.isoformat(timespec="seconds") if moment else "-"
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return strict_json.parse(body)
+    except strict_json.BadJson:
+        return None
+
+
+_SAFE_WORD = re.compile(r"SP-\d{3}|\w*(?:Error|Exception)|NeedsPerson|NotForUs")
+
+
+def _without_persons(text: str, body: bytes | None) -> str:
+    content = _parsed(body) if body else None
+    if content is None:
+        return text.split(":")[0] if text else "-"
+    said = {word.casefold() for leaf in _leaves(content) for word in re.findall(r"\w{2,}", leaf)}
+
+    def hide(match: re.Match[str]) -> str:
+        word = match[0]
+        if _SAFE_WORD.fullmatch(word):
+            return word
+        return "•••" if word.casefold() in said or len(re.sub(r"\D", "", word)) > 3 else word
+
+    return re.sub(r"SP-\d{3}|\w+", hide, text) or "-"
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def _shape(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _shape(f"{path}.{name}" if path else name, inner)
+    elif isinstance(value, list):
+        yield f"{path}: list of {len(value)}"
+        for inner in value[:3]:
+            yield from _shape(f"{path}[]", inner)
+    else:
+        yield f"{path}: {type(value).__name__} of {len(str(value))}" if value is not None else f"{path}: null"
+
+
+# ---- Settings that differ ----------------------------------------------------------------------------------------
+_COMPARED = (
+    "team",
+    "responsible",
+    "task_template",
+    "case_name_template",
+    "new_cases",
+    "winner",
+    "customer_is",
+    "phone_as_customer_number",
+    "no_phone",
+    "customer_type",
+)
+
+
+def changed_settings(event: InboundEvent) -> list[str]:
+    """The names of the default values that are others than when the event was last handled."""
+    then = event.finished_at or event.received_at
+    rows: Any = Connection.history
+    before = rows.filter(id=event.connection_id, history_date__lte=then).order_by("-history_date").first()
+    if before is None:
+        return []
+    names = [Connection._meta.get_field(name) for name in _COMPARED]
+    return [
+        str(field.verbose_name)  # type: ignore[union-attr]
+        for field in names
+        if getattr(before, field.attname) != getattr(event.connection, field.attname)  # type: ignore[union-attr]
+    ]
+
+
+# ---- What to do ---------------------------------------------------------------------------------------------------
+def where_to_go(event: InboundEvent, code: str) -> list[tuple[str, str]]:
+    """Links to the places where a problem is put right: label and address. A page that the host left out is not one."""
+    case = [event.case_id] if event.case_id else None
+    places: dict[str, tuple[str, str, list[Any] | None]] = {
+        "case": (gettext("The case %(case)s") % {"case": event.case}, "scalepoint_integration_case_change", case),
+        "defaults": (gettext("Default values"), "scalepoint_integration_defaultvalues_changelist", []),
+        "connection": (gettext("The connection"), "scalepoint_integration_connection_change", [event.connection_id]),
+        "templates": (gettext("Task templates"), "tasks_tasktemplate_changelist", []),
+        "insurers": (gettext("Insurance companies"), "crm_insurancecompany_changelist", []),
+    }
+    found = []
+    for name in _PLACES.get(code, ()):
+        label, page, arguments = places[name]
+        with suppress(NoReverseMatch):
+            if arguments is not None:
+                found.append((label, reverse(f"admin:{page}", args=arguments)))
+    return found
+
+
+_PLACES = {
+    "SP-108": ("case",),
+    "SP-109": ("case",),
+    "SP-110": ("insurers",),
+    "SP-111": ("insurers", "case"),
+    "SP-118": ("insurers",),
+    "SP-201": ("defaults", "connection", "templates"),
+    "SP-202": ("defaults", "connection"),
+    "SP-203": ("case",),
+    "SP-204": ("case",),
+    "SP-205": ("defaults", "connection"),
+    "SP-206": ("case",),
+}
