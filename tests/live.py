@@ -6,6 +6,7 @@ Started for a test module, ended with it; what they work on is committed, so suc
 import http.client
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,6 +72,10 @@ class Site:
     def log(self, name: str) -> Path:
         return self.house.path / f"{name}-{self.port}.log"
 
+    def tails(self) -> str:
+        """The ends of all logs, for a message."""
+        return "\n".join(f"--- {log.name}\n{tail(log)}" for log in sorted(self.house.path.glob("*.log")))
+
     def post(
         self, body: Any, token: str | None = NORD_TOKEN, path: str = PATH, timeout: float = 15, **headers: str
     ) -> tuple[int, Any]:
@@ -87,6 +92,43 @@ class Site:
             return answer.status, json.loads(text) if text else None
         finally:
             link.close()
+
+
+class Scalepoint:
+    """The stand-in as a process of its own, always on the same port and with the same state: it can be killed, and
+    knows everything when it is back. The functions of its control routes are methods: ``received(place="send")``."""
+
+    def __init__(self, site: Site, port: int) -> None:
+        self.site, self.port = site, port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.file = site.house.path / f"scalepoint-{self.port}.json"
+        self.process = self._start()
+
+    def _start(self) -> Process:
+        words = ("scalepoint_simulator", "--port", str(self.port), "--state", str(self.file))
+        process = self.site.manage(*words)
+        assert wait_for(lambda: answers(self.port, "/health"), 30), tail(self.site.log(words[0]))
+        return process
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def restart(self) -> None:
+        self.process = self._start()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda **arguments: self._call(name, arguments)
+
+    def _call(self, name: str, arguments: dict[str, Any]) -> Any:
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            link.request("POST", f"/control/{name}", json.dumps(arguments), {"Content-Type": "application/json"})
+            answer = json.loads(link.getresponse().read())
+        finally:
+            link.close()
+        assert "result" in answer, answer
+        return answer["result"]
 
 
 @contextmanager
@@ -106,10 +148,10 @@ def redis_port() -> int:
     return urlsplit(os.environ["REDIS_URL"]).port or 6379
 
 
-def answers(port: int) -> bool:
+def answers(port: int, path: str = PATH) -> bool:
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        link.request("GET", PATH)
+        link.request("GET", path)
         return link.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

@@ -75,7 +75,7 @@ class Call:
             token = self.state.tokens.get(value) if kind == "Bearer" else None
         if token is None:
             raise Refused(401, "no bearer token, or an unknown one", WWW_Authenticate="Bearer")
-        if time.monotonic() >= token.expires_at:
+        if time.time() >= token.expires_at:
             raise Refused(401, "the token has expired", WWW_Authenticate='Bearer error="invalid_token"')
         if scope not in token.scopes:
             raise Refused(

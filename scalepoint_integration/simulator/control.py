@@ -13,6 +13,7 @@ POST /control/push_stories            count, seed, insurers, endpoint, and as pu
                                       is the proof where neither bearer nor client is given
 POST /control/received                place ("" for all) -> what came: State.received
 POST /control/wait_received           place, count, seconds -> the same, as soon as so many came
+POST /control/wait_holding            count, seconds -> how many polls are held, as soon as so many are
 POST /control/behave                  any of Behaviour -> all of it
 POST /control/fail                    place, what, times, seconds: State.fail
 POST /control/revoke_tokens           -> how many
@@ -46,6 +47,7 @@ _OF_STATE = (
     "queue_events",
     "received",
     "wait_received",
+    "wait_holding",
     "behave",
     "fail",
     "revoke_tokens",

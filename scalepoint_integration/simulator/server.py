@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -45,11 +46,15 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True  # not waited for: an answer that is slow on purpose must not hold up the end
     request_queue_size = 128
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, file: Path | None = None) -> None:
         super().__init__(("127.0.0.1", port), Exchange)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.requests: deque[str] = deque(maxlen=10_000)
-        self.scalepoint = State(self.url)
+        try:
+            self.scalepoint = State(self.url, file)
+        except (ValueError, OSError):
+            self.server_close()
+            raise
         self.stopping = self.scalepoint.stopping
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="simulator", daemon=True)
         self._thread.start()
@@ -136,9 +141,10 @@ class Exchange(BaseHTTPRequestHandler):
         """Quiet: who wants to know asks ``server.requests``."""
 
 
-def start(port: int = 0) -> Server:
-    """Serve on 127.0.0.1 in a thread of its own; port 0 is any free one. Raises OSError where the port is taken."""
-    return Server(port)
+def start(port: int = 0, file: Path | None = None) -> Server:
+    """Serve on 127.0.0.1 in a thread of its own; port 0 is any free one. ``file`` keeps the state over a restart.
+    Raises OSError where the port is taken or the file can't be had, ValueError where the file is none of ours."""
+    return Server(port, file)
 
 
 def health(exchange: Exchange) -> None:

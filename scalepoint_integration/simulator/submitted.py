@@ -3,6 +3,8 @@
 What the public documents lost (the names of two events, the fields of a file) is not checked, or can be set.
 """
 
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -58,8 +60,15 @@ def send_event(call: Call, country: str, tenant: str) -> Answer:
     _check(event, dict.fromkeys(needed, is_text) | {"timestamp": is_moment})
     if call.header("Event-Type") != kind:
         raise Refused(400, "the Event-Type header is not the body's eventType")
-    with call.state.changed:
-        call.told["effect"] = _effect(call, event)
+    digest = hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
+    with call.state.changing():
+        sent = call.state.known.sent
+        # The correlation id alone would not do: the documents show one that is the case's own, on many events.
+        if digest in sent:
+            call.told |= {"repeat": True, "effect": "none: it was sent before"}
+        else:
+            call.told |= {"repeat": False, "effect": _effect(call, event)}
+            sent.append(digest)
     return Answer(call.state.behaviour.success)
 
 

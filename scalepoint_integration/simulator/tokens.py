@@ -34,8 +34,8 @@ def give_token(call: Call) -> Answer:
         _refuse("a scope that the client does not have")
     state, value = call.state, secrets.token_urlsafe(32)
     lifetime = state.behaviour.token_lifetime
-    with state.changed:
-        state.tokens[value] = Token(client.client_id, scopes, time.monotonic() + lifetime)
+    with state.changing():
+        state.tokens[value] = Token(client.client_id, scopes, time.time() + lifetime)
     seconds = int(lifetime) if lifetime == int(lifetime) else lifetime
     expires_in = str(seconds) if state.behaviour.expires_in_text else seconds
     return Answer(200, {"access_token": value, "token_type": "Bearer", "expires_in": expires_in})
@@ -115,7 +115,7 @@ def _check_claims(call: Call, client: Client, said: dict[str, Any]) -> None:
         _refuse("exp is too far away")
     if not is_text(said["jti"]):
         _refuse("jti is not a text")
-    with state.changed:
+    with state.changing():
         # Past their end they are refused anyway.
         state.assertions = {name: end for name, end in state.assertions.items() if end > now}
         if (client.client_id, said["jti"]) in state.assertions:

@@ -8,6 +8,7 @@ from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.faults.conftest import OwnSite, freeze, kill, thaw
@@ -121,6 +122,23 @@ def test_a_handler_that_hangs_is_ended_and_the_others_go_on(own_site: OwnSite, t
     eventually(lambda: own_site.waiting() == 0, 60)
     assert own_site.count("scalepoint_integration_inboundevent", "status = 'failed'") == 1
     assert own_site.count("crm_customer", "name LIKE 'slow%%'") == 0
+
+
+def test_a_job_that_is_interrupted_in_a_query_spoils_no_other_job(own_site: OwnSite) -> None:
+    """Celery's soft time limit is an exception out of any line. Out of a query that is under way it leaves a connection
+    that never answers again; whoever keeps it fails at every later job, at once, and so takes all of them."""
+    own_site.web()
+    post_all(own_site, 5)
+    with psycopg.connect(own_site.postgres.url) as other:
+        # Read by a drain outside any transaction of its own, which would clean up behind itself.
+        other.execute("LOCK TABLE crm_insurancecompany IN ACCESS EXCLUSIVE MODE")
+        worker = own_site.worker(concurrency=1)
+        own_site.beat()
+        eventually(lambda: "Soft time limit" in own_site.log("worker").read_text(), 30)
+        other.rollback()
+    eventually(lambda: own_site.waiting() == 0, 40, lambda: own_site.log("worker").read_text()[-2000:])
+    assert worker.poll() is None
+    nothing_lost_or_doubled(own_site, 5)
 
 
 def test_without_celery_a_command_does_the_work(own_site: OwnSite) -> None:

@@ -40,6 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--client-id", help="who may fetch an access token here")
         parser.add_argument("--certificate", type=Path, help="the client's certificate: base64 of the DER, or PEM")
         parser.add_argument("--client-secret", default="", help="the client's secret, instead of a certificate")
+        parser.add_argument("--state", type=Path, help="a file that keeps what it knows over a restart")
         parser.add_argument("--report", type=Path, help="where to write, as JSON, what was posted")
         parser.add_argument("--threads", type=int, default=4, help="how many are posted at a time")
         parser.add_argument("--copies", type=int, default=1, help="how often each case is sent")
@@ -53,9 +54,11 @@ class Command(BaseCommand):
         insurers = _read_insurers(options["insurers"]) if needed else []
         _check_endpoint(options["endpoint"])
         try:
-            server = start(options["port"])
+            server = start(options["port"], options["state"])
+        except ValueError as error:
+            raise CommandError(f"{options['state']} can't be read: {error}") from None
         except (OSError, OverflowError) as error:
-            raise CommandError(f"Port {options['port']} can't be had: {error}") from None
+            raise CommandError(f"Port {options['port']} or the file can't be had: {error}") from None
 
         try:
             _register(server, options)

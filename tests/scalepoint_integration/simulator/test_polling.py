@@ -57,10 +57,8 @@ def test_it_is_held_and_wakes_at_once(simulator, poll):
     waiting = [threading.Thread(target=wait) for _ in range(2)]
     for each in waiting:
         each.start()
-    deadline = time.monotonic() + 5
-    while simulator.scalepoint.holding < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.3)
+    assert simulator.scalepoint.wait_holding(2) == 2
+    time.sleep(0.3)  # really held: that nothing comes takes time to see
     assert simulator.scalepoint.holding == 2
     assert answers == []
     queued = time.monotonic()

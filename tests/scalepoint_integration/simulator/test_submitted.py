@@ -139,7 +139,26 @@ def test_an_unknown_outcome(simulator, send):
     assert (told["trouble"], told["status"], told["effect"]) == ("drop", 0, "the number is set")
     assert simulator.scalepoint.case(f"b.{GUID}")["number"] == "EX-1"
     assert send(NUMBER).status == 202  # and the same again is harmless
-    assert effect(simulator) == "the case has a number"
+    assert effect(simulator) == "none: it was sent before"
+    assert [each["repeat"] for each in simulator.scalepoint.received("send")] == [False, True]
+
+
+def test_a_repeat_has_no_effect_and_is_told(simulator, send):
+    hello = {"eventType": "create_message", **HEADER, "case": {"token": f"b.{GUID}"}, "message": "Vi kommer tirsdag."}
+    backwards = dict(reversed(hello.items()))
+    assert [send(each).status for each in (hello, hello, backwards)] == [202] * 3
+    assert [each["repeat"] for each in simulator.scalepoint.received("send")] == [False, True, True]
+    assert simulator.scalepoint.case(f"b.{GUID}")["messages"] == ["Vi kommer tirsdag."]
+    # Under the same correlation id something else may be said: the documents have one for all events of a case.
+    assert send(hello | {"message": "Vi kommer onsdag."}).status == 202
+    assert len(simulator.scalepoint.case(f"b.{GUID}")["messages"]) == 2
+    # What was refused, or lost before it had an effect, was not sent: the second try is the first that counts.
+    simulator.scalepoint.fail("send", 503)
+    payment = PAYMENT | {"correlationId": GUID[::-1]}
+    assert [send(payment).status for _ in range(2)] == [503, 400]
+    simulator.scalepoint.know({"payments": [{"uuid": GUID}]})
+    assert send(payment).status == 202
+    assert simulator.scalepoint.received("send")[-1]["repeat"] is False
 
 
 def test_other_troubles(simulator, send):
