@@ -106,7 +106,7 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
     """The locked case that an event of that insurer speaks of, made if it is new; the event is tied to it.
 
     Raises PermanentError (SP-105) where it has no name, NeedsPerson (SP-110, SP-119)."""
-    if not names:
+    if not names and not event.case_id:  # one that a person tied to a case needs no name
         raise PermanentError("SP-105")
     case = lock(event.connection, replace(names, pk=event.case_id))
     if insurer and case.insurer_id not in (None, insurer.pk):
@@ -154,6 +154,19 @@ def merge(registers: Mapping[str, Any], said: CaseFacts | ServiceFacts, at: date
         if held is None or datetime.fromisoformat(held["at"]) <= at:
             merged[name] = {"value": _to_json(value), "at": at.astimezone(UTC).isoformat()}
     return merged
+
+
+def older(registers: Mapping[str, Any], said: CaseFacts | ServiceFacts, at: datetime) -> list[bool]:
+    """For each fact that was said at that time: whether a newer statement of it is known. ``registers`` are the merged
+    ones. Pure."""
+    named = [each.name for each in fields(said) if getattr(said, each.name) and each.name in registers]
+    return [datetime.fromisoformat(registers[name]["at"]) > at for name in named]
+
+
+def notice(event: InboundEvent, code: str) -> None:
+    """What the office may want to know of an event that goes well; "" takes an earlier word back."""
+    if event.notice != code:
+        InboundEvent.objects.filter(pk=event.pk).update(notice=code)
 
 
 def read(registers: Mapping[str, Any], kind: type[Facts]) -> Facts:

@@ -37,6 +37,8 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     new, at = service.pk is None, event.occurred_at or event.received_at
     cases.tell(case, said.case, at)
     service.facts = cases.merge(service.facts, said.service, at)
+    late = cases.older(case.facts, said.case, at) + cases.older(service.facts, said.service, at)
+    cases.notice(event, "SP-108" if late and all(late) else "")
     try:
         with transaction.atomic():  # all of the task or nothing of it
             made = _work(case, service, said, adapter, now)
