@@ -27,7 +27,7 @@ def opened(event: InboundEvent, said: CaseBlock) -> Iterator[Case]:
     if first:
         cases.notice(event, "SP-109")
     yield case
-    case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "updated_at"])
+    case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "unread", "updated_at"])
     followup.apply(case, get_adapter())
 
 
