@@ -20,6 +20,13 @@ from scalepoint_integration.workqueue import NeedsPerson, PermanentError
 Facts = TypeVar("Facts", CaseFacts, ServiceFacts)
 # {"number": {"value": ..., "at": ISO time}}
 Registers = dict[str, dict[str, Any]]
+# The facts that lead to a person.
+PERSONAL = (
+    *(each.name for each in fields(CaseFacts) if each.name.startswith("holder_")),
+    *("policy_number", "damage_address", "damage_description"),
+)
+# Why the history says that a case was, or was not, marked as a test. Compared, so not translated.
+MARKED = {True: "marked: test", False: "marked: no test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +121,18 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
         raise NeedsPerson("SP-110")
     case.insurer = insurer or case.insurer
     # A case is a test only if nothing but tests ever spoke of it.
-    case.is_test = event.source == InboundEvent.Source.TEST and (case.is_test or not case.events.exists())
+    if event.source == InboundEvent.Source.TEST:
+        case.is_test = case.is_test or not case.events.exists()
+    elif case.is_test:
+        case.is_test = marked_by_a_person(case)
     InboundEvent.objects.filter(pk=event.pk).update(case=case)
     return case
+
+
+def marked_by_a_person(case: Case) -> bool:
+    """Whether somebody in the office said that it is a test: a real event does not take that back."""
+    said = case.history.filter(history_change_reason__in=MARKED.values()).order_by("-history_id").first()
+    return said is not None and said.history_change_reason == MARKED[True]
 
 
 def lock_service(case: Case, service_id: str, reference: str) -> Service:
@@ -139,7 +155,11 @@ def lock_service(case: Case, service_id: str, reference: str) -> Service:
 
 
 def tell(case: Case, said: CaseFacts, at: datetime) -> None:
-    """Merge what was said of the case at that time into its facts. Saves nothing."""
+    """Merge what was said of the case at that time into its facts. Saves nothing. Once the person was taken off the
+    case, nothing that is said later brings them back."""
+    if case.anonymised_at:
+        silent = CaseFacts()
+        said = replace(said, **{name: getattr(silent, name) for name in PERSONAL})
     case.facts = merge(case.facts, said, at)
     case.search_text = _search_text(read(case.facts, CaseFacts))
 

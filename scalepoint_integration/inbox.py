@@ -142,21 +142,25 @@ def drain() -> int:
 
 
 def run_now(events: "QuerySet[InboundEvent]") -> int:
-    """Claim and handle just these events here and now, so that whoever asked sees what came of it; Celery need not
-    run. Those that a worker holds are left to it. Returns how many were handled."""
-    handled = 0
-    for pk in events.order_by("pk").values_list("pk", flat=True):
-        for tried in (False, True):
-            for event in _claim(1, tried=tried, chosen=InboundEvent.objects.filter(pk=pk)):
-                _handle(event)
-                handled += 1
+    """Handle those of these events that are due in this process, so that the office sees on the next page what came of
+    it; Celery need not run. What a worker holds is left to it. Returns how many."""
+    deadline = time.monotonic() + conf().drain_seconds
+    handled, tried = 0, False
+    while time.monotonic() < deadline:
+        batch = _claim(1, tried=tried, among=events)
+        if not batch and tried:
+            break
+        tried = tried or not batch
+        for event in batch:
+            _handle(event)
+            handled += 1
     return handled
 
 
-def _claim(limit: int, *, tried: bool, chosen: "QuerySet[InboundEvent] | None" = None) -> list[InboundEvent]:
+def _claim(limit: int, *, tried: bool, among: "QuerySet[InboundEvent] | None" = None) -> list[InboundEvent]:
     """Claimed events of connections that are on. Those of a batch share their connection and insurer, so that team,
     template and the like are read once per batch and not once per event."""
-    rows = InboundEvent.objects.all() if chosen is None else chosen
+    rows = InboundEvent.objects.all() if among is None else among
     batch = workqueue.claim(rows.filter(_HANDLED), limit, tried=tried)
     connections = Connection.objects.in_bulk({event.connection_id for event in batch})
     insurers = adapter.insurers({event.insurer_id for event in batch if event.insurer_id})

@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 
 from crm.models import InsuranceCompany
 from scalepoint_integration import send_test
-from scalepoint_integration.admin.connection import endpoint_address
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
+from scalepoint_integration.checklist import endpoint_address
 from scalepoint_integration.models import Connection, TestCase
 
 _ICONS = {"good": "✔", "bad": "✖", "wait": "⏳"}

@@ -26,7 +26,7 @@ def opened(event: InboundEvent, said: CaseBlock) -> Iterator[Case]:
         cases.notice(event, "SP-109")
     cases.tell(case, said.facts, said_at(event))
     yield case
-    case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "updated_at"])
+    case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "unread", "updated_at"])
     followup.apply(case, get_adapter())
 
 
