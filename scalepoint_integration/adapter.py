@@ -18,7 +18,7 @@ from crm import services as crm
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration.conf import conf
 from scalepoint_integration.defaults import CustomerRule, Defaults
-from scalepoint_integration.models import Case
+from scalepoint_integration.models import Case, Connection
 from scalepoint_integration.payloads.assignment import CaseFacts, Party
 from scalepoint_integration.workqueue import NeedsPerson
 from tasks import services as tasks
@@ -41,13 +41,15 @@ class Adapter:
 
     def find_customers(self, case: CaseFacts, insurer: InsuranceCompany, rule: CustomerRule) -> list[Customer]:
         """The customers that fit. None: one is made. Several: a person is asked. Holds others back from making the
-        same customer until this transaction ends. Raises NeedsPerson (SP-204) where the rule needs a phone number
-        and the case has none."""
+        same customer until this transaction ends. Raises NeedsPerson (SP-204) where the rule needs a phone number,
+        the case has none, and the office wants to be asked then."""
         if rule.customer_is == "insurer":
             crm.hold(f"customer of insurer {insurer.pk}")
             return crm.customers_of_insurer(insurer)
         if rule.phone_as_customer_number:
             number = self.customer_number(case)
+            if not number and rule.no_phone == Connection.NoPhone.NEW:
+                return []
             if not number:
                 raise NeedsPerson("SP-204")
             crm.hold(f"customer number {number}")

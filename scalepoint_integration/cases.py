@@ -15,7 +15,7 @@ from django.db.models import Model, Q
 from crm.models import InsuranceCompany
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service
 from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts
-from scalepoint_integration.workqueue import NeedsPerson, PermanentError
+from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
 
 Facts = TypeVar("Facts", CaseFacts, ServiceFacts)
 # {"number": {"value": ..., "at": ISO time}}
@@ -112,7 +112,8 @@ def lock(connection: Connection, names: Names) -> Case:
 def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -> Case:
     """The locked case that an event of that insurer speaks of, made if it is new; the event is tied to it.
 
-    Raises PermanentError (SP-105) where it has no name, NeedsPerson (SP-110, SP-119)."""
+    Raises PermanentError (SP-105) where it has no name, NeedsPerson (SP-110, SP-119), and NotForUs (SP-106) where the
+    office takes no events of this type from the company: nothing of the event is kept but itself."""
     if not names and not event.case_id:  # one that a person tied to a case needs no name
         raise PermanentError("SP-105")
     case = lock(event.connection, replace(names, pk=event.case_id))
@@ -120,6 +121,9 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
         # One company's token must not write on another company's case; nothing of it is saved.
         raise NeedsPerson("SP-110")
     case.insurer = insurer or case.insurer
+    taken = case.insurer.event_types if case.insurer else []
+    if taken and event.event_type not in taken:
+        raise NotForUs("SP-106", f"not taken from this company: {event.event_type}")
     # A case is a test only if nothing but tests ever spoke of it.
     if event.source == InboundEvent.Source.TEST:
         case.is_test = case.is_test or not case.events.exists()

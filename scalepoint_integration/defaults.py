@@ -1,6 +1,7 @@
 """Which default wins, and where it came from.
 
-The order is E-Komplet's: what the insurance company has of its own, else the connection's, else the customer's.
+The order is E-Komplet's: what the insurance company has of its own, else the connection's, else the customer's. Where
+the connection says that the customer wins, those two change places; the insurance company stays first.
 """
 
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class Defaults:
 class CustomerRule:
     customer_is: str
     phone_as_customer_number: bool
+    no_phone: str = Connection.NoPhone.ASK  # "ask": a person is asked; "new": always a new customer
 
 
 def customer_rule(connection: Connection, insurer: Any) -> CustomerRule:
@@ -35,6 +37,7 @@ def customer_rule(connection: Connection, insurer: Any) -> CustomerRule:
     return CustomerRule(
         customer_is=(insurer.customer_is if insurer else "") or connection.customer_is,
         phone_as_customer_number=connection.phone_as_customer_number if own_phone is None else own_phone,
+        no_phone=connection.no_phone,
     )
 
 
@@ -44,7 +47,7 @@ def resolve(connection: Connection, insurer: Any, customer: Any = None) -> Defau
 
     A responsible user who has left is passed over for the next one in line, with notice SP-202.
     """
-    sources = [(INSURER, insurer), (CONNECTION, connection), (CUSTOMER, customer)]
+    sources = [(INSURER, insurer), *_by_rank(connection, customer)]
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     notices: list[str] = []
@@ -68,3 +71,8 @@ def resolve(connection: Connection, insurer: Any, customer: Any = None) -> Defau
         if values[name] is None and value is not None and getattr(value, "is_active", True):
             values[name], origins[name] = value, "task_template"
     return Defaults(values, origins, tuple(dict.fromkeys(notices)))
+
+
+def _by_rank(connection: Connection, customer: Any) -> list[tuple[str, Any]]:
+    ranked = [(CONNECTION, connection), (CUSTOMER, customer)]
+    return ranked[::-1] if connection.winner == Connection.Winner.CUSTOMER else ranked

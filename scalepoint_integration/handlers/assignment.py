@@ -1,6 +1,7 @@
 """``repair_service_requested`` and ``repair_updated``: a service ordered on a case becomes a customer and a task.
 
-Both are snapshots of the same things, and either may come first; so they are handled alike.
+Both are snapshots of the same things, and either may come first; so they are handled alike. Where new cases wait in
+the inbox, nothing is made until a person has said so (``Case.approved_at``) and the event is run again.
 """
 
 from datetime import datetime
@@ -15,13 +16,16 @@ from scalepoint_integration import cases, defaults, followup, images, lifecycle,
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers.common import NAMES
-from scalepoint_integration.models import Case, InboundEvent, Service
+from scalepoint_integration.models import Case, Connection, InboundEvent, Service
+from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
 from scalepoint_integration.signals import announce
 from scalepoint_integration.workqueue import NeedsPerson, retry
 from tasks.models import Task
 
 TITLE_LIMIT = 200
+# The types of events that are handled here.
+TYPES = ("repair_service_requested", "repair_updated")
 ADDRESS = ("street", "street2", "postal_code", "city", "country")
 # What a person can have put right on the case or in the settings.
 PARKED = ("SP-111", "SP-118", "SP-201", "SP-203", "SP-204")
@@ -86,6 +90,9 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
         raise NeedsPerson("SP-111", alias=" / ".join(filter(None, (facts.insurer_alias, facts.insurer_sub_alias))))
     if not case.insurer.active:
         raise NeedsPerson("SP-118", company=case.insurer.name)
+    if _waits(case, service):
+        _put_in_inbox(case, service, adapter)
+        return False
     customer = _customer(case, case.insurer, facts, adapter)
     chosen = defaults.resolve(case.connection, case.insurer, customer)
     task, made = service.task, False
@@ -120,8 +127,50 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
         case.status = Case.Status.IN_PROGRESS
     case.save()
     images.request(service, said.images)
+    if made and case.approved_at:
+        _catch_up(case, service, task, adapter)
     followup.apply(case, adapter)
     return made
+
+
+def _waits(case: Case, service: Service) -> bool:
+    """Whether a person is to look at the case before anything is made of it. A case that is worked on is past that:
+    a further service on it would wait where nobody looks."""
+    if case.connection.new_cases != Connection.NewCases.INBOX or case.approved_at or service.applied:
+        return False
+    return not any(each.task_id or each.applied for each in case.services.all())
+
+
+def _put_in_inbox(case: Case, service: Service, adapter: Adapter) -> None:
+    """The case with all that is known of it, and nothing made: neither customer nor task."""
+    service.save()
+    if case.problem_code:
+        case.problem_code, case.problem_facts = "", {}
+        _unpark(case)
+    if case.status == Case.Status.NEEDS_ACTION:
+        case.status = Case.Status.NEW
+    case.save()
+    followup.apply(case, adapter)
+
+
+def _catch_up(case: Case, service: Service, task: Task, adapter: Adapter) -> None:
+    """What earlier events of the service brought while it waited in the inbox, and no later one repeats: pictures and
+    contacts. They were read when they came and are read again here, because until there is a task they have no place.
+    What is there already is not doubled: both have keys."""
+    rows = InboundEvent.objects.filter(
+        case=case, event_type__in=TYPES, status=InboundEvent.Status.DONE, replay_of=None
+    ).exclude(body=None)
+    for body in rows.order_by("pk").values_list("body", flat=True):
+        said = parse(strict_json.parse(bytes(body)))
+        if _speaks_of(said, service):
+            adapter.add_contacts(task, said.contacts)
+            images.request(service, said.images)
+
+
+def _speaks_of(said: Assignment, service: Service) -> bool:
+    if said.service_id and service.service_id:
+        return said.service_id == service.service_id
+    return said.service.reference == service.reference
 
 
 def _customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: Adapter) -> Customer:
