@@ -36,6 +36,7 @@ def lock_case(event: InboundEvent, case: Node) -> Case:
     )
     found = cases.enter(event, names, event.insurer)
     found.save(update_fields=["case_id", "token", "number", "insurer", "updated_at"])
+    followup.apply(found, get_adapter())  # it may have become one with another
     return found
 
 
