@@ -105,9 +105,10 @@ class InboundEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("content"))
     def content(self, event: InboundEvent) -> Any:
-        if event.body is None:
+        said = event.content()
+        if said is None:
             return _("The content was deleted by the retention rule and can't be run again.")
-        return format_html('<pre class="content">{}</pre>', _pretty(bytes(event.body)))
+        return format_html('<pre class="content">{}</pre>', _pretty(said))
 
     @admin.action(description=_("Retry the chosen events"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[InboundEvent]") -> None:
@@ -175,9 +176,10 @@ class RefusalAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("content"))
     def content(self, refusal: Refusal) -> Any:
-        if refusal.body is None:
+        said = refusal.content()
+        if said is None:
             return "–"  # noqa: RUF001
-        return format_html('<pre class="content">{}</pre>', bytes(refusal.body).decode("utf-8", "replace"))
+        return format_html('<pre class="content">{}</pre>', said.decode("utf-8", "replace"))
 
 
 def _pretty(body: bytes) -> str:

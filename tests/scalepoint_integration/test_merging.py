@@ -296,7 +296,7 @@ def test_who_comes_meanwhile_waits_and_finds_the_one_case(before: list[dict[str,
     late = Thread(target=store_and_work, args=(world, message(10, BY_NUMBER, "late")))
     try:
         with workqueue.finish(claimed):
-            HANDLERS["message_received"](claimed, json.loads(bytes(claimed.body or b"")), timezone.now())
+            HANDLERS["message_received"](claimed, json.loads(claimed.content() or b""), timezone.now())
             # Stored on another connection: the claim of this one is committed, its effects are not.
             late.start()
             eventually(lambda: waiting() or not late.is_alive(), 20)
