@@ -31,6 +31,10 @@ Rows = TypeVar("Rows", bound="models.QuerySet[Any]")
 PREFIX = "f1:"
 # How every ciphertext of ours begins: the prefix, then Fernet's version byte and the high zeros of its time.
 _STORED = PREFIX + "gAAAAA"
+_NO_KEY = (
+    "A secret in the database can't be read with the keys of this site. Put the key it was stored with back into "
+    "FIELD_ENCRYPTION_KEYS or SECRET_KEY_FALLBACKS."
+)
 
 
 class SecretUnreadable(Exception):
@@ -63,11 +67,23 @@ def decrypt(stored: str) -> str:
     try:
         plain = _cipher(_keys()).decrypt(stored[len(PREFIX) :].encode("ascii", "replace"))
     except InvalidToken:
-        raise SecretUnreadable(
-            "A secret in the database can't be read with the keys of this site. Put the key it was stored with back "
-            "into FIELD_ENCRYPTION_KEYS or SECRET_KEY_FALLBACKS."
-        ) from None
+        raise SecretUnreadable(_NO_KEY) from None
     return plain.decode("utf-8", "surrogatepass")
+
+
+def encrypt_bytes(value: bytes) -> bytes:
+    """For a column of bytes that holds personal data; its model names it in ``ENCRYPTED``, for ``rotate_secrets``."""
+    return PREFIX.encode() + _cipher(_keys()).encrypt(value)
+
+
+def decrypt_bytes(stored: bytes) -> bytes:
+    """The plain bytes; what was stored in clear, before such columns were encrypted, as it is. Or SecretUnreadable."""
+    if not stored.startswith(_STORED.encode()):
+        return stored
+    try:
+        return _cipher(_keys()).decrypt(stored[len(PREFIX) :])
+    except InvalidToken:
+        raise SecretUnreadable(_NO_KEY) from None
 
 
 def without_secrets(rows: Rows) -> Rows:
@@ -77,10 +93,11 @@ def without_secrets(rows: Rows) -> Rows:
     return rows.defer(*names)
 
 
-def is_current(stored: str) -> bool:
+def is_current(stored: str | bytes) -> bool:
     """Whether it is encrypted with the first key. False also for what can't be read at all."""
+    text = stored if isinstance(stored, bytes) else stored.encode("ascii", "replace")
     try:
-        _cipher(_keys()[:1]).decrypt(stored.removeprefix(PREFIX).encode("ascii", "replace"))
+        _cipher(_keys()[:1]).decrypt(text.removeprefix(PREFIX.encode()))
     except InvalidToken:
         return False
     return True

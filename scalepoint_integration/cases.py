@@ -5,14 +5,17 @@ anything wins, fact by fact, whatever came first; a statement without a fact nev
 stamp per case instead was tried on paper and fails with three events: the middle one is then dropped whole.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from django.db.models import Model, Q
+from django.db import connection as database
+from django.db.models import Model, Q, QuerySet
 
 from crm.models import InsuranceCompany
+from scalepoint_integration import lifecycle, merging
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service
 from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts
 from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
@@ -44,18 +47,20 @@ class Names:
         return bool(self.case_id or self.token or self.number)
 
 
-def find(connection: Connection, names: Names, *, lock: bool = False) -> Case | None:
-    """The case with any of these names, strongest first: our row, Scalepoint's id, its token, the number."""
+def _known(connection: Connection, names: Names) -> QuerySet[Case]:
+    """Every case that has any of these names, in the order in which they are locked."""
     any_of = Q(pk=names.pk) if names.pk else Q()
     if names.case_id:
         any_of |= Q(case_id=names.case_id)
     if names.token:
         any_of |= Q(token=names.token)
     if names.number:
-        any_of |= Q(number=names.number, insurer=names.insurer_id)
-    rows = Case.objects.filter(any_of, connection=connection).order_by("pk")
-    # Others may be locked that only share the number; always in the same order, so nobody waits in a circle.
-    found = list(rows.select_for_update() if lock else rows)
+        any_of |= Q(number=names.number)
+    return Case.objects.filter(any_of, connection=connection).order_by("pk")
+
+
+def _strongest(found: Sequence[Case], names: Names) -> Case | None:
+    """Which of them is meant: our row, Scalepoint's id, its token, the number."""
     return next(
         (case for fits in (_same_row, _same_id, _same_token, _same_number) for case in found if fits(case, names)), None
     )
@@ -84,19 +89,23 @@ def _same_number(case: Case, names: Names) -> bool:
     )
 
 
-def lock(connection: Connection, names: Names) -> Case:
-    """The case, made if it is new, locked until the transaction ends. Names it did not have are added. Raises
-    NeedsPerson (SP-119)."""
+def lock(connection: Connection, names: Names) -> tuple[Case, list[Case]]:
+    """The case, made if it is new, and the rows that have others of these names; all locked until the transaction
+    ends. Raises NeedsPerson (SP-119)."""
+    if names.number:
+        # A number is no unique column: without this one event could make a case of it while another adds it to one.
+        _hold(f"case number {connection.pk} {names.number}")
     for _attempt in range(3):
-        case = find(connection, names, lock=True)
+        # Others may be locked that only share the number; always in the same order, so nobody waits in a circle.
+        found = list(_known(connection, names).select_for_update())
+        case = _strongest(found, names)
         if case:
             case.connection = connection
             # The history is of what people changed; what the machine does stands in the events.
             case.skip_history_when_saving = True  # type: ignore[attr-defined]
-            for name in ("case_id", "token", "number"):
-                setattr(case, name, getattr(case, name) or getattr(names, name))
-            return case
-        # Somebody may be making the same case: their row makes ours a no-op, after waiting for their commit.
+            return case, [each for each in found if each is not case]
+        # Somebody may be making the same case: their row makes ours a no-op, after waiting for their commit. And one
+        # that became part of another while we waited for it is found as that other, which then takes ours in.
         new = Case(
             connection=connection,
             case_id=names.case_id,
@@ -109,17 +118,36 @@ def lock(connection: Connection, names: Names) -> Case:
     raise NeedsPerson("SP-119")
 
 
-def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -> Case:
-    """The locked case that an event of that insurer speaks of, made if it is new; the event is tied to it.
+def _hold(name: str) -> None:
+    """Let nobody else pass here with the same name until the transaction ends."""
+    if database.vendor == "postgresql":
+        key = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        with database.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(key, signed=True)])
 
-    Raises PermanentError (SP-105) where it has no name, NeedsPerson (SP-110, SP-119), and NotForUs (SP-106) where the
-    office takes no events of this type from the company: nothing of the event is kept but itself."""
+
+def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -> Case:
+    """The locked case that an event of that insurer speaks of, made if it is new; the event is tied to it, and names
+    that the case did not have are added. Rows that the event tells to be this case too become one with it.
+
+    Raises PermanentError (SP-105) where it has no name, NeedsPerson (SP-110, SP-119, SP-207), and NotForUs
+    (SP-106) where the office takes no events of this type from the company: nothing of the event is kept but itself."""
     if not names and not event.case_id:  # one that a person tied to a case needs no name
         raise PermanentError("SP-105")
-    case = lock(event.connection, replace(names, pk=event.case_id))
+    case, others = lock(event.connection, replace(names, pk=event.case_id))
     if insurer and case.insurer_id not in (None, insurer.pk):
         # One company's token must not write on another company's case; nothing of it is saved.
         raise NeedsPerson("SP-110")
+    company = insurer.pk if insurer else case.insurer_id
+    told = [other for other in others if _names_too(other, names)]
+    for other in told:
+        if company and other.insurer_id not in (None, company):
+            raise NeedsPerson("SP-110" if insurer else "SP-119")
+        if _contradict(case, other):
+            raise NeedsPerson("SP-119")
+    # By the number alone: that is weak, and says nothing against what else is known of the two.
+    number = case.number or names.number
+    told += [other for other in others if other not in told and (other.number, other.insurer_id) == (number, company)]
     case.insurer = insurer or case.insurer
     taken = case.insurer.event_types if case.insurer else []
     if taken and event.event_type not in taken:
@@ -130,6 +158,11 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
     elif case.is_test:
         case.is_test = marked_by_a_person(case)
     InboundEvent.objects.filter(pk=event.pk).update(case=case)
+    for other in told:
+        if not _contradict(case, other):
+            _become_one(case, other)
+    for name in ("case_id", "token", "number"):
+        setattr(case, name, getattr(case, name) or getattr(names, name))
     return case
 
 
@@ -137,6 +170,31 @@ def marked_by_a_person(case: Case) -> bool:
     """Whether somebody in the office said that it is a test: a real event does not take that back."""
     said = case.history.filter(history_change_reason__in=MARKED.values()).order_by("-history_id").first()
     return said is not None and said.history_change_reason == MARKED[True]
+
+
+def _names_too(other: Case, names: Names) -> bool:
+    return bool(names.case_id and other.case_id == names.case_id) or bool(names.token and other.token == names.token)
+
+
+def _contradict(case: Case, other: Case) -> bool:
+    """Two ids, or two tokens. A token is written with and without a prefix ("ic.", "b.")."""
+    tokens = {row.token.rpartition(".")[2] for row in (case, other) if row.token}
+    return bool(case.case_id and other.case_id) or len(tokens) > 1
+
+
+def _become_one(case: Case, other: Case) -> None:
+    try:
+        merging.check(case, other)
+    except NeedsPerson as problem:
+        # The case says so, too: it is where the office looks.
+        case.problem_code, case.problem_facts = problem.code, problem.facts
+        if not lifecycle.closing(case.lifecycle):
+            case.status = Case.Status.NEEDS_ACTION
+        case.save(update_fields=["status", "problem_code", "problem_facts", "updated_at"])
+        raise
+    merging.absorb(case, other)
+    case.search_text = _search_text(read(case.facts, CaseFacts))
+    case.save(update_fields=["search_text"])
 
 
 def lock_service(case: Case, service_id: str, reference: str) -> Service:

@@ -164,6 +164,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         gettext_noop("Decide whether the task is to be closed"),
         OFFICE,
     ),
+    "SP-207": (
+        gettext_noop("Two cases turn out to be one: %(first)s and %(second)s"),
+        gettext_noop("Choose the same customer on both, delete the task that is too many, and retry"),
+        OFFICE,
+    ),
     # Images
     "SP-301": (
         gettext_noop("An image could not be fetched"),

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.secrets import encrypt_bytes
 from scalepoint_integration import adapter, handlers, notices, outbox, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring
@@ -110,7 +111,11 @@ def _insert(connection_id: int, insurer_id: int | None, events: Sequence[Envelop
     for key, event in sorted(rows.items()):  # one order for all writers: two batches can't deadlock
         values += [connection_id, insurer_id, source, key, event.event_type, event.payload_version]
         values += [event.correlation_id, event.vendor_id, event.case_number, event.service_reference]
-        values += [database.ops.adapt_datetimefield_value(event.occurred_at), len(event.body), event.body]
+        values += [
+            database.ops.adapt_datetimefield_value(event.occurred_at),
+            len(event.body),
+            encrypt_bytes(event.body),
+        ]
     statement = (
         f"INSERT INTO {InboundEvent._meta.db_table} ({_COLUMNS}) VALUES {', '.join([_ROW] * len(rows))} "  # noqa: S608
         "ON CONFLICT (connection_id, dedupe_key) WHERE replay_of_id IS NULL DO NOTHING RETURNING dedupe_key, id"
@@ -172,11 +177,12 @@ def _claim(limit: int, *, tried: bool, among: "QuerySet[InboundEvent] | None" = 
 
 def _handle(event: InboundEvent) -> None:
     try:
-        if event.body is None:
+        content = event.content()
+        if content is None:
             raise PermanentError("SP-900", "the content was deleted by the retention rule")
         handle = handlers.find(event.event_type)
         try:
-            payload = strict_json.parse(bytes(event.body))
+            payload = strict_json.parse(content)
         except strict_json.BadJson as error:
             raise PermanentError("SP-104", str(error)) from error
         with workqueue.finish(event):

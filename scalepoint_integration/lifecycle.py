@@ -53,6 +53,12 @@ def older(lifecycle: Mapping[str, Any], said: ClaimUpdate, at: datetime) -> list
     return [lifecycle[name]["at"] > when for name, is_said in told if is_said]
 
 
+def join(one: Mapping[str, Any], two: Mapping[str, Any]) -> Lifecycle:
+    """The life cycle of two cases that are one; what was acted on is the first one's. Pure."""
+    told = {name: max(one.get(name, {}), two.get(name, {}), key=_age) for name in ("closed", "reopened")}
+    return {**one, **{name: said for name, said in told.items() if said}}
+
+
 def closing(lifecycle: Mapping[str, Any]) -> dict[str, Any] | None:
     """The closing that holds, None while the case is open. Pure."""
     closed: dict[str, Any] | None = lifecycle.get("closed")

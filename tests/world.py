@@ -90,9 +90,12 @@ def receive(world: World, *events: Any, insurer: InsuranceCompany | None = None)
 
 
 def handle(world: World, *events: Any, insurer: InsuranceCompany | None = None) -> list[InboundEvent]:
-    """Store events and drain the inbox; the rows as they are then."""
-    rows = receive(world, *events, insurer=insurer)
-    inbox.drain()
+    """Store events and drain the inbox, one after another; the rows as they are in the end. Of one batch the database
+    would choose the order."""
+    rows = []
+    for event in events:
+        rows += receive(world, event, insurer=insurer)
+        inbox.drain()
     for row in rows:
         row.refresh_from_db()
     return rows

@@ -249,10 +249,10 @@ class InboundEventAdmin(ReadOnlyAdmin):
         changes = super().get_changelist_instance(request)
         told = [event.pk for event in changes.result_list if event.event_type == "claim_updated"]
         # How a case was closed stands in the content alone: read for these rows, and in one go.
-        bodies = dict(InboundEvent.objects.filter(pk__in=told).values_list("pk", "body")) if told else {}
+        closings = InboundEvent.objects.only("body").in_bulk(told) if told else {}
         for event in changes.result_list:
-            body = bodies.get(event.pk)
-            event.words = event_page.in_words(event, bytes(body) if body else None)
+            closing = closings.get(event.pk)
+            event.words = event_page.in_words(event, closing.content() if closing else None)
             event.may_retry = event.status == Status.FAILED and request.user.has_perm(RETRY)
         return changes
 
@@ -329,7 +329,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
         )
 
     def _page(self, request: HttpRequest, event: InboundEvent, **forms_given: Any) -> dict[str, Any]:
-        body = bytes(event.body) if event.body is not None else None
+        body = event.content()
         problem = describe(event.error_code, event.error_facts) if event.error_code else None
         why_not = replay_refused(event)
         may_retry, may_replay = request.user.has_perm(RETRY), request.user.has_perm(REPLAY)
@@ -449,7 +449,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
                 "media": self.media,
                 "title": gettext("Run again"),
                 "event": event,
-                "words": event_page.in_words(event, bytes(event.body) if event.body is not None else None),
+                "words": event_page.in_words(event, event.content()),
                 "why_not": replay_refused(event),
                 "handled": event.status == Status.DONE,
                 "changed": event_page.changed_settings(event),
@@ -473,7 +473,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
         if event.body is None:
             self.message_user(request, _gone(), messages.WARNING)
             return HttpResponseRedirect(self._url("change", event))
-        return _download(bytes(event.body), f"event-{pk}.json", "application/json")
+        return _download(event.content() or b"", f"event-{pk}.json", "application/json")
 
     def handle_now_view(self, request: HttpRequest) -> HttpResponse:
         return require_POST(self._handle_now)(request)
@@ -706,7 +706,7 @@ class RefusalAdmin(ReadOnlyAdmin):
             ],
             "report": _refusal_report(refusal),
             "may_raw": may_raw,
-            "raw": bytes(refusal.body).decode("utf-8", "replace") if may_raw and refusal.body is not None else "",
+            "raw": (refusal.content() or b"").decode("utf-8", "replace") if may_raw else "",
         }
         return super().render_change_form(request, {**context, **shown}, add, change, form_url, obj)
 

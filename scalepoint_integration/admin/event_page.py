@@ -245,7 +245,7 @@ def report(event: InboundEvent) -> str:
 
     The technical error may quote the content, so every word of the content is taken out of it. Without the content
     nobody can tell which words those are; then only the kind of the error is told."""
-    body = bytes(event.body) if event.body is not None else None
+    body = event.content()
     lines = [
         "Scalepoint event report",
         f"event: {event.pk} ({event.event_type}, version {event.payload_version or '-'}, {event.source})",

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 from django.utils import translation
 
+from crm.secrets import encrypt_bytes
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Refusal
@@ -80,7 +81,7 @@ def note(
             remote_address=address[:64],
             size=size,
             token_last4=token_last4,
-            body=_harmless(body, secrets) if body is not None else None,
+            body=encrypt_bytes(_harmless(body, secrets)) if body is not None else None,
         )
         whose = Q(connection_id=connection_id) if connection_id else Q(connection=None)
         same = Refusal.objects.filter(whose).order_by("-pk")

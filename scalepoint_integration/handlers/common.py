@@ -43,6 +43,7 @@ def lock_case(event: InboundEvent, case: Node) -> Case:
     if _unassigned(found):
         cases.notice(event, "SP-109")
     found.save(update_fields=[*NAMES, "updated_at"])
+    followup.apply(found, get_adapter())  # it may have become one with another
     return found
 
 

@@ -6,13 +6,17 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from crm.secrets import decrypt_bytes
 from scalepoint_integration.workqueue import QueueItem
 
 
 class InboundEvent(QueueItem):
-    """One stored delivery. ``body`` is the unwrapped event in canonical JSON (keys sorted, UTF-8) with everything
-    secret taken out; ``dedupe_key`` is its SHA-256 in hex. ``occurred_at`` is Scalepoint's time, ``received_at`` ours.
+    """One stored delivery. ``content()`` is the unwrapped event in canonical JSON (keys sorted, UTF-8) with everything
+    secret taken out; ``dedupe_key`` is its SHA-256 in hex, ``size`` its length. ``body`` is it as stored: encrypted,
+    because it names people. ``occurred_at`` is Scalepoint's time, ``received_at`` ours.
     """
+
+    ENCRYPTED = ("body",)
 
     class Source(models.TextChoices):
         PUSH = "push", _("sent to us")
@@ -80,6 +84,10 @@ class InboundEvent(QueueItem):
     def __str__(self) -> str:
         return f"{self.event_type} {self.case_number or self.pk}"
 
+    def content(self) -> bytes | None:
+        """None once the retention rule has emptied it. May raise crm.secrets.SecretUnreadable."""
+        return None if self.body is None else decrypt_bytes(bytes(self.body))
+
 
 class EventAttempt(models.Model):
     """A try of an event that did not succeed. The one that did is the event's own ``finished_at``: an event that goes
@@ -104,8 +112,10 @@ class EventAttempt(models.Model):
 
 
 class Refusal(models.Model):
-    """A try that was not accepted. Bounded in number and age (inbox.prune). ``body`` only where the sender was known,
-    cut, and with everything secret taken out."""
+    """A try that was not accepted. Bounded in number and age (inbox.prune). ``content()`` only where the sender was
+    known, cut, and with everything secret taken out; ``body`` is it encrypted."""
+
+    ENCRYPTED = ("body",)
 
     connection = models.ForeignKey(
         "scalepoint_integration.Connection",
@@ -131,3 +141,7 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.http_status} {self.code}"
+
+    def content(self) -> bytes | None:
+        """May raise crm.secrets.SecretUnreadable."""
+        return None if self.body is None else decrypt_bytes(bytes(self.body))

@@ -1,9 +1,40 @@
 """The money an insurer has set aside on a case."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from scalepoint_integration.models.money import money, text
+from scalepoint_integration.payloads.reserve import AMOUNTS, FLAGS, TEXTS
+
+Registers = dict[str, dict[str, Any]]
+_COLUMNS = {"isdefault": "is_default"} | {name: name.replace(".", "_") for name in (*AMOUNTS, *TEXTS) if name != "id"}
+
+
+def newest(held: Mapping[str, Any], said: Mapping[str, Any]) -> Registers:
+    """The registers after these were told: of each property the newest statement counts. Of two at the same time the
+    greater text does, so that even then the order of arrival does not matter. Pure."""
+    merged: Registers = dict(held)
+    for name, register in said.items():
+        if name not in merged or _order(merged[name]) < _order(register):
+            merged[name] = register
+    return merged
+
+
+def _order(register: Mapping[str, Any]) -> tuple[datetime, str, str]:
+    return datetime.fromisoformat(register["at"]), register["now"] or "", register["before"] or ""
+
+
+def _typed(name: str, value: str | None) -> Any:
+    if name in AMOUNTS:
+        return None if value is None else Decimal(value)
+    if name in FLAGS:
+        return None if value is None else value == "true"
+    return value or ""
 
 
 class Reserve(models.Model):
@@ -35,3 +66,12 @@ class Reserve(models.Model):
 
     def __str__(self) -> str:
         return self.title or self.reserve_id
+
+    def take(self, registers: Registers) -> None:
+        """Hold these, and read the columns out of them."""
+        self.registers = registers
+        known = {name: register["now"] for name, register in registers.items()}
+        for name, column in _COLUMNS.items():
+            setattr(self, column, _typed(name, known.get(name)))
+        # The id is said twice; what the list of changes is filed under counts.
+        self.extra = {name: value for name, value in known.items() if name not in _COLUMNS and name != "id"}

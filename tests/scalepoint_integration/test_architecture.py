@@ -73,7 +73,7 @@ LAYERS = [
     ("workqueue", "doorbell"),
     ("models",),
     ("keys", "client"),
-    ("cases", "defaults", "signals", "lifecycle"),
+    ("cases", "merging", "defaults", "signals", "lifecycle"),
     ("adapter",),
     ("images", "outbox", "settlements", "notices"),
     ("followup",),
