@@ -21,6 +21,8 @@ from settings.services import Postgres, Redis, ServiceError
 from settings.supervisor import Failed, Stopped, Supervisor, say
 
 ROOT = Path(__file__).resolve().parent.parent
+# How many of the cases have a story: settled, closed with a reason, every other one opened again.
+SEED, STORIES = "1", 6
 # The caller's other variables stay outside: PYTHONPATH, DJANGO_SETTINGS_MODULE, a GRANIAN_PORT ...
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL", "LANGUAGE_CODE")
 
@@ -43,6 +45,8 @@ class Demo:
         self.site = house.folder("site")
         self.report = self.site / "report.json"
         self.insurers = self.site / "insurers.json"
+        self.certificate = self.site / "certificate.txt"
+        self.stories = self.site / "stories.json"
         self.simulator_port = free_port()
         self.simulator_url = f"http://127.0.0.1:{self.simulator_port}"
         self.url = f"http://127.0.0.1:{options.port}"
@@ -74,28 +78,40 @@ class Demo:
 
     def prepare(self) -> None:
         file = self.site / "prepared.json"
-        if not self.supervisor.run("prepare", "settings.demo_data", "prepare", file):
+        if not self.supervisor.run("prepare", "settings.demo_data", "prepare", file, self.simulator_url):
             raise Failed(f"The site could not be prepared:\n{tail(self.supervisor.log('prepare'))}")
         self.facts = json.loads(file.read_bytes())
         self.insurers.write_text(json.dumps(self.facts["insurers"]))
+        self.certificate.write_text(self.facts["certificate"])
 
     def first_cases(self) -> bool:
-        """Wait for what the simulator posts, and show it. READY is written in between, as soon as all are tasks."""
+        """Wait for what the simulator posts, and show it; then for what happens to some of the cases later. READY is
+        written at the end: whoever waits for it finds a site that stands still."""
         count = self.options.events
         if not count:
             self.is_ready = True
             self.write_ready()
             return True
         say(f"The simulator posts {count} cases to {self.endpoint} ...")
-        self.is_ready = self.supervisor.run("tasks", "settings.demo_data", "tasks", self.report, count)
-        self.write_ready()
+        all_tasks = self.supervisor.run("tasks", "settings.demo_data", "tasks", self.report, count)
         # What did not become a task while we waited is not waited for a second time.
-        goal = "images" if self.is_ready else "table"
+        goal = "images" if all_tasks else "table"
         complete = self.supervisor.run(goal, "settings.demo_data", goal, self.report, count)
         say(self.supervisor.log(goal).read_text())
         if not complete:
             say(self.supervisor.tails("simulator", "web", "worker", "image_worker"))
+        if all_tasks:
+            self.tell_stories(min(STORIES, count))
+        self.is_ready = all_tasks
+        self.write_ready()
         return complete
+
+    def tell_stories(self, count: int) -> None:
+        """After the table, whose images are those that came with the cases."""
+        spec = {"simulator_url": self.simulator_url, "endpoint": self.endpoint, "insurers": self.facts["insurers"]}
+        self.stories.write_text(json.dumps(spec | {"count": count, "seed": SEED}))
+        self.supervisor.run("stories", "settings.demo_data", "stories", self.stories)
+        say(self.supervisor.log("stories").read_text().rstrip())
 
     def environment(self) -> dict[str, str]:
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -112,6 +128,7 @@ class Demo:
             "PRIVATE_ROOT": str(self.site / "private"),
             "STATIC_ROOT": str(self.site / "static"),
             "SCALEPOINT_IMAGE_TRUSTED_ORIGINS": self.simulator_url,
+            "SCALEPOINT_CLIENT_TRUSTED_ORIGINS": self.simulator_url,
             "SCALEPOINT_PUBLIC_BASE_URL": self.url,
         }
 
@@ -139,7 +156,9 @@ class Demo:
         ]
 
     def simulator(self) -> list[str]:
-        words = ["django", "scalepoint_simulator", "--port", str(self.simulator_port), "--seed", "1"]
+        words = ["django", "scalepoint_simulator", "--port", str(self.simulator_port), "--seed", SEED]
+        words += ["--client-id", self.facts["client_id"], "--certificate", str(self.certificate)]
+        words += ["--state", str(self.site / "simulator.json")]
         if self.options.events and not self.report.exists():  # started again, it has nothing more to post
             words += ["--endpoint", self.endpoint, "--insurers", str(self.insurers)]
             words += ["--events", str(self.options.events), "--report", str(self.report)]

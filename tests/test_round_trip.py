@@ -27,7 +27,6 @@ from scalepoint_integration.models import (
 )
 from scalepoint_integration.simulator import server as simulator
 from scalepoint_integration.simulator import webhooks
-from scalepoint_integration.simulator.settlements import make_settlement
 from settings.processes import free_port, is_free
 from tasks.models import Task, TaskNote
 from tests.live import PATH, Scalepoint, Site, eventually, site
@@ -97,14 +96,6 @@ def introduce(url: str, scalepoint: Any) -> None:
     scalepoint.register_client(client_id="firm-eksempel", certificates=[keys.certificate_for_scalepoint(key)])
 
 
-def know_settlement(scalepoint: Any, events: list[Any]) -> None:
-    """What Scalepoint's Settlement API says about the end of a story."""
-    new, _requested, _message, settled = events
-    revision = settled["settlement"]["revisionToken"]
-    whose = {"case": {"token": new["case"]["token"], "number": None}}
-    scalepoint.set_settlement(token=revision, answer=merged(make_settlement(revision), whose))
-
-
 @pytest.fixture
 def both(transactional_db: None) -> Iterator[tuple[Site, Any]]:
     cache.clear()
@@ -115,7 +106,6 @@ def both(transactional_db: None) -> Iterator[tuple[Site, Any]]:
         scalepoint.behave(hold=2.0)
         for event in STORY:
             scalepoint.know(event)
-        know_settlement(scalepoint, STORY)
         made = stack.enter_context(site(SCALEPOINT_CLIENT_TRUSTED_ORIGINS=server.url))
         made.web()
         made.worker("events", "scalepoint", 1)
@@ -192,8 +182,6 @@ def test_scalepoint_is_killed_in_the_middle_and_everything_arrives_once(apart: t
     made, scalepoint = apart
     stories = [story(number) for number in (2, 3, 4)]
     tokens = [events[0]["case"]["token"] for events in stories]
-    for events in stories:
-        know_settlement(scalepoint, events)
 
     # The first story comes and goes undisturbed.
     scalepoint.queue_events(events=stories[0])

@@ -1,6 +1,7 @@
 """``GET /webapp/ScalePoint/<country>/case/<tenant>/revision/<token>``: an invented settlement. The same token gives
 the same one, and over many tokens every word of every enumeration comes."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from random import Random
 from typing import Any
@@ -39,14 +40,16 @@ def give_settlement(call: Call, country: str, tenant: str, token: str) -> Answer
         raise Refused(406, "another Accept header")
     with call.state.changed:
         given = call.state.known.settlements.get(token.casefold())
+        whose = call.state.known.revisions.get(token.casefold())
     if isinstance(given, int):
         raise Refused(given, "told to fail")
-    if given is None and not is_guid(token):
+    if given is None and whose is None and not is_guid(token):
         raise Refused(404, "no such revision")
-    return Answer(200, given or make_settlement(token), ACCEPT)
+    return Answer(200, given or make_settlement(token, whose), ACCEPT)
 
 
-def make_settlement(token: str) -> dict[str, Any]:
+def make_settlement(token: str, whose: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """``whose``: the token and number of its case; else they are invented too."""
     chance = Random(f"settlement {token.casefold()}")  # noqa: S311  an example, not a secret
     groups = [
         {
@@ -69,12 +72,9 @@ def make_settlement(token: str) -> dict[str, Any]:
     left = round(total - applied - reduced, 2)
     moment = datetime(2031, 6, 20, 9, tzinfo=UTC) + timedelta(seconds=chance.randrange(10**6), milliseconds=620)
     local = moment.astimezone(timezone(timedelta(hours=2)))
+    case = {"token": _uuid(chance).upper(), "number": f"EX{chance.randrange(10**7):07d}"}
     return {
-        "case": {
-            "token": _uuid(chance).upper(),
-            "number": f"EX{chance.randrange(10**7):07d}",
-            "policyNumber": f"EX{chance.randrange(10**8):08d}",
-        },
+        "case": {**(case if whose is None else whose), "policyNumber": f"EX{chance.randrange(10**8):08d}"},
         "settlementDetails": {
             "revisionToken": token,
             "status": chance.choice(STATUSES),

@@ -94,12 +94,13 @@ class Trouble:
 @dataclass
 class Known:
     """What is remembered of the world: cases by token in small letters, payments by uuid, ids in small letters of
-    cases that are closed, and the events that were sent to us, by their digest."""
+    cases that are closed, the case that a revision belongs to, and the events that were sent to us, by their digest."""
 
     cases: dict[str, dict[str, Any]] = field(default_factory=dict)
     payments: dict[str, str] = field(default_factory=dict)
     closed_ids: list[str] = field(default_factory=list)
     settlements: dict[str, Any] = field(default_factory=dict)
+    revisions: dict[str, dict[str, str]] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
 
 
@@ -249,11 +250,15 @@ class State:
             return count
 
     def know(self, event: Mapping[str, Any]) -> None:
-        """Remember the case and the payments of an event. A case keeps the number it was first known with."""
-        case = event.get("case")
+        """Remember the case, the revision and the payments of an event. A case keeps the number it was first known
+        with."""
+        case, settlement = event.get("case"), event.get("settlement")
         with self.changing():
             if isinstance(case, Mapping) and isinstance(case.get("token"), str):
                 self.know_case(case["token"], str(case.get("number") or ""))
+                if isinstance(settlement, Mapping) and isinstance(settlement.get("revisionToken"), str):
+                    whose = {name: str(case[name]) for name in ("token", "number") if case.get(name)}
+                    self.known.revisions[settlement["revisionToken"].casefold()] = whose
             for payment in event.get("payments") or ():
                 self.known.payments.setdefault(str(payment.get("uuid")), "")
 

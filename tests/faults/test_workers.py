@@ -42,6 +42,18 @@ def further(posting: "Future[None]", site: OwnSite, tasks: int) -> bool:
     return posting.done() or site.tasks() > tasks
 
 
+def until_all_is_handled(site: OwnSite) -> None:
+    """A loaded machine may take as long as it takes; what must not be is that nothing moves."""
+    while waiting := site.waiting():
+        eventually(
+            partial(fewer, site, waiting), 45, lambda: f"{site.waiting()} wait and nothing moves\n{site.tails()}"
+        )
+
+
+def fewer(site: OwnSite, waiting: int) -> bool:
+    return site.waiting() < waiting
+
+
 def nothing_lost_or_doubled(site: OwnSite, count: int) -> None:
     assert site.tasks() == count
     assert site.ask("SELECT count(DISTINCT scalepoint_id) FROM tasks_task") == count
@@ -75,7 +87,7 @@ def test_worker_broker_and_web_killed_in_a_burst(own_site: OwnSite) -> None:
                 kill(beat)
                 beat = own_site.beat()
         posting.result(timeout=120)
-    eventually(lambda: own_site.waiting() == 0, 240, lambda: f"{own_site.waiting()} wait")
+    until_all_is_handled(own_site)
     nothing_lost_or_doubled(own_site, CASES)
 
 

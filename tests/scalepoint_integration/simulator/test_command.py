@@ -119,6 +119,8 @@ def test_it_ends_while_it_waits_for_a_site_that_is_not_there(run, insurers, tmp_
     ("words", "why"),
     [
         (["--port", "99999"], "can't be had"),
+        (["--state", "/nowhere/state.json"], "can't be had"),
+        (["--state", "{broken}"], "can't be read: not a state of the simulator"),
         (["--endpoint", "http://x/"], "needs --insurers"),
         (["--endpoint", "ftp://x/", "--insurers", "{insurers}"], "is not an address"),
         (["--endpoint", "http://x:99999/", "--insurers", "{insurers}"], "is not an address"),

@@ -43,6 +43,22 @@ def test_who_may_read_it_and_how(simulator):
     assert call(url(simulator), Accept=ACCEPT, Authorization=proof).headers["Retry-After"] == "1"
 
 
+def test_it_is_of_the_case_that_the_event_named(simulator):
+    proof = bearer(simulator, "platform-case:read")
+    case = {"token": "b.1", "number": "EX-1", "uuid": "1"}
+    simulator.scalepoint.queue_events(
+        [{"eventType": "case_settled", "case": case, "settlement": {"revisionToken": "Rev-1"}}]
+    )
+    answer = call(url(simulator, "REV-1"), Accept=ACCEPT, Authorization=proof)
+    said = answer.json["case"]
+    assert (said["token"], said["number"]) == ("b.1", "EX-1")
+    other = make_settlement("REV-1")
+    assert answer.json["settlementDetails"] == other["settlementDetails"]
+    assert set(said) == set(other["case"])
+    simulator.scalepoint.know({"case": {"token": "b.2"}, "settlement": {"revisionToken": TOKEN}})
+    assert set(call(url(simulator), Accept=ACCEPT, Authorization=proof).json["case"]) == {"token", "policyNumber"}
+
+
 def test_over_many_tokens_everything_comes():
     chance = Random("settlements")
     made = [make_settlement(str(UUID(int=chance.getrandbits(128), version=4))) for _ in range(200)]
