@@ -128,7 +128,7 @@ class Adapter:
         title, description = tasks.compose(template, fields["title"], fields["description"])
         return {**fields, "title": title, "description": description}
 
-    def update_task(self, task: Task, changes: Mapping[str, str]) -> None:
+    def update_task(self, task: Task, changes: Mapping[str, Any]) -> None:
         tasks.update_task(task, dict(changes))
 
     def add_contacts(self, task: Task, contacts: Sequence[Party]) -> None:
@@ -150,9 +150,19 @@ class Adapter:
         """Scalepoint closed the case and nobody has worked on the task. ``cancelled``: there is no work to do."""
         tasks.close_task(task, reason, cancelled=cancelled)
 
-    def reopen_task(self, task: Task) -> None:
-        """A task that was closed here, before anybody had begun, is as it was."""
-        tasks.reopen_task(task, begun=False)
+    def reopen_task(self, task: Task, begun: bool = False) -> None:
+        """A task that was closed here is as it was. ``begun``: somebody had worked on it."""
+        tasks.reopen_task(task, begun=begun)
+
+    def anonymise_customer(self, customer: Customer, word: str) -> None:
+        """The person is taken out of the register: nobody else uses this customer. ``word`` stands for the name."""
+        customer.contacts.all().delete()
+        gone = dict.fromkeys(("phone", "mobile", "email", "street", "street2", "customer_number", "notes"), "")
+        self.update_customer(customer, {**gone, "policy_number": "", "name": word})
+
+    def remove_contacts(self, task: Task) -> None:
+        """Those that came from Scalepoint."""
+        task.contacts.exclude(source_key="").delete()
 
     def attach_image(self, task: Task, name: str, content: bytes, picture: "Picture") -> TaskImage:
         return tasks.attach_image(

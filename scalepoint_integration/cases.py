@@ -20,6 +20,13 @@ from scalepoint_integration.workqueue import NeedsPerson, PermanentError
 Facts = TypeVar("Facts", CaseFacts, ServiceFacts)
 # {"number": {"value": ..., "at": ISO time}}
 Registers = dict[str, dict[str, Any]]
+# The facts that lead to a person.
+PERSONAL = (
+    *(each.name for each in fields(CaseFacts) if each.name.startswith("holder_")),
+    *("policy_number", "damage_address", "damage_description"),
+)
+# Why the history says that a case was, or was not, marked as a test. Compared, so not translated.
+MARKED = {True: "marked: test", False: "marked: no test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
     """The locked case that an event of that insurer speaks of, made if it is new; the event is tied to it.
 
     Raises PermanentError (SP-105) where it has no name, NeedsPerson (SP-110, SP-119)."""
-    if not names:
+    if not names and not event.case_id:  # one that a person tied to a case needs no name
         raise PermanentError("SP-105")
     case = lock(event.connection, replace(names, pk=event.case_id))
     if insurer and case.insurer_id not in (None, insurer.pk):
@@ -114,9 +121,18 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
         raise NeedsPerson("SP-110")
     case.insurer = insurer or case.insurer
     # A case is a test only if nothing but tests ever spoke of it.
-    case.is_test = event.source == InboundEvent.Source.TEST and (case.is_test or not case.events.exists())
+    if event.source == InboundEvent.Source.TEST:
+        case.is_test = case.is_test or not case.events.exists()
+    elif case.is_test:
+        case.is_test = marked_by_a_person(case)
     InboundEvent.objects.filter(pk=event.pk).update(case=case)
     return case
+
+
+def marked_by_a_person(case: Case) -> bool:
+    """Whether somebody in the office said that it is a test: a real event does not take that back."""
+    said = case.history.filter(history_change_reason__in=MARKED.values()).order_by("-history_id").first()
+    return said is not None and said.history_change_reason == MARKED[True]
 
 
 def lock_service(case: Case, service_id: str, reference: str) -> Service:
@@ -139,7 +155,11 @@ def lock_service(case: Case, service_id: str, reference: str) -> Service:
 
 
 def tell(case: Case, said: CaseFacts, at: datetime) -> None:
-    """Merge what was said of the case at that time into its facts. Saves nothing."""
+    """Merge what was said of the case at that time into its facts. Saves nothing. Once the person was taken off the
+    case, nothing that is said later brings them back."""
+    if case.anonymised_at:
+        silent = CaseFacts()
+        said = replace(said, **{name: getattr(silent, name) for name in PERSONAL})
     case.facts = merge(case.facts, said, at)
     case.search_text = _search_text(read(case.facts, CaseFacts))
 
@@ -154,6 +174,19 @@ def merge(registers: Mapping[str, Any], said: CaseFacts | ServiceFacts, at: date
         if held is None or datetime.fromisoformat(held["at"]) <= at:
             merged[name] = {"value": _to_json(value), "at": at.astimezone(UTC).isoformat()}
     return merged
+
+
+def older(registers: Mapping[str, Any], said: CaseFacts | ServiceFacts, at: datetime) -> list[bool]:
+    """For each fact that was said at that time: whether a newer statement of it is known. ``registers`` are the merged
+    ones. Pure."""
+    named = [each.name for each in fields(said) if getattr(said, each.name) and each.name in registers]
+    return [datetime.fromisoformat(registers[name]["at"]) > at for name in named]
+
+
+def notice(event: InboundEvent, code: str) -> None:
+    """What the office may want to know of an event that goes well; "" takes an earlier word back."""
+    if event.notice != code:
+        InboundEvent.objects.filter(pk=event.pk).update(notice=code)
 
 
 def read(registers: Mapping[str, Any], kind: type[Facts]) -> Facts:

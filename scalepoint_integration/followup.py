@@ -7,6 +7,7 @@ before there was a task. Safe to call at any time and any number of times; the o
 import hashlib
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -61,9 +62,7 @@ def _close_or_reopen(case: Case, service: Service, adapter: Adapter) -> bool:
             adapter.reopen_task(task)
         applied = rest
     else:
-        cancelled = bool(closed["terminated"])
-        status = str(Task.Status.CANCELLED if cancelled else Task.Status.DONE)
-        wanted = {"status": status, **fitting(Task, {"closed_reason": lifecycle.in_words(closed)})}
+        cancelled, wanted = bool(closed["terminated"]), _closing_fields(closed)
         if wanted == {name: service.applied.get(name) for name in wanted}:
             return False
         if task.status in _CLOSED and task.status != ours:
@@ -78,6 +77,22 @@ def _close_or_reopen(case: Case, service: Service, adapter: Adapter) -> bool:
     service.applied = applied
     service.save(update_fields=["applied"])
     return False
+
+
+def keep_open(case: Case) -> None:
+    """A person decided on SP-206: the tasks stay as they are, also when the same closing is looked at again. ``case``
+    is locked; its flags are not saved here."""
+    closed = lifecycle.closing(case.lifecycle)
+    for service in case.services.exclude(task=None) if closed else []:
+        assert closed is not None  # noqa: S101  for the type checker
+        service.applied = {**service.applied, **_closing_fields(closed)}
+        service.save(update_fields=["applied"])
+    case.flags = [flag for flag in case.flags if flag["code"] != WORKED_ON]
+
+
+def _closing_fields(closed: Mapping[str, Any]) -> dict[str, str]:
+    status = Task.Status.CANCELLED if closed["terminated"] else Task.Status.DONE
+    return {"status": str(status), **fitting(Task, {"closed_reason": lifecycle.in_words(closed)})}
 
 
 def _worked_on(task: Task) -> bool:

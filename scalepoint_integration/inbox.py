@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
+from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,6 +23,7 @@ from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import (
     Connection,
+    EventAttempt,
     Heartbeat,
     ImagePull,
     InboundEvent,
@@ -31,7 +33,7 @@ from scalepoint_integration.models import (
 )
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import Envelope
-from scalepoint_integration.workqueue import LeaseLost, PermanentError
+from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, NotForUs, PermanentError
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +71,19 @@ def receive(
     for event in events:
         receipts.append(Receipt(ids[event.dedupe_key], event.event_type, event.dedupe_key not in new))
         new.discard(event.dedupe_key)  # the same event twice in one batch: the second is a duplicate
+    _count_again({receipt.id for receipt in receipts if receipt.duplicate})
     return receipts
+
+
+def _count_again(ids: set[int]) -> None:
+    """Write down that these came again (SP-107). A row that is being handled this moment is passed over: a count that
+    is one short harms nobody, a sender who waits for our worker does."""
+    if not ids:
+        return
+    with transaction.atomic():
+        rows = InboundEvent.objects.filter(pk__in=ids).select_for_update(skip_locked=True, of=("self",))
+        free = list(rows.order_by("pk").values_list("pk", flat=True))
+        InboundEvent.objects.filter(pk__in=free).update(duplicates=F("duplicates") + 1, duplicate_at=Now())
 
 
 _COLUMNS = (
@@ -122,10 +136,27 @@ def drain() -> int:
     return handled
 
 
-def _claim(limit: int, *, tried: bool) -> list[InboundEvent]:
+def run_now(events: "QuerySet[InboundEvent]") -> int:
+    """Handle those of these events that are due in this process, so that the office sees on the next page what came of
+    it; Celery need not run. Only where the connection is on; what a worker holds is left to it. Returns how many."""
+    deadline = time.monotonic() + conf().drain_seconds
+    handled, tried = 0, False
+    while time.monotonic() < deadline:
+        batch = _claim(1, tried=tried, among=events)
+        if not batch and tried:
+            break
+        tried = tried or not batch
+        for event in batch:
+            _handle(event)
+            handled += 1
+    return handled
+
+
+def _claim(limit: int, *, tried: bool, among: "QuerySet[InboundEvent] | None" = None) -> list[InboundEvent]:
     """Claimed events of connections that are on. Those of a batch share their connection and insurer, so that team,
     template and the like are read once per batch and not once per event."""
-    on = InboundEvent.objects.filter(connection__switch=Connection.Switch.ON)
+    rows = InboundEvent.objects.all() if among is None else among
+    on = rows.filter(connection__switch=Connection.Switch.ON)
     batch = workqueue.claim(on, limit, tried=tried)
     connections = Connection.objects.in_bulk({event.connection_id for event in batch})
     insurers = adapter.insurers({event.insurer_id for event in batch if event.insurer_id})
@@ -145,21 +176,71 @@ def _handle(event: InboundEvent) -> None:
         except strict_json.BadJson as error:
             raise PermanentError("SP-104", str(error)) from error
         with workqueue.finish(event):
-            handle(event, payload, timezone.now())
+            try:
+                handle(event, payload, timezone.now())
+            except NeedsPerson as error:
+                _note_try(event, error)  # kept with the rest: finish commits what was written before it
+                raise
     except LeaseLost:
         logger.info("Event %s is handled by somebody else by now", event.pk)
     except Exception as error:
-        state = workqueue.fail(event, error)
+        with transaction.atomic():
+            state = workqueue.fail(event, error)
+            if state is not None and not isinstance(error, NotForUs):
+                _note_try(event, error)
         # The number only: an error's text can hold what a person wrote.
         level = logging.INFO if isinstance(error, workqueue.QueueError) else logging.WARNING
         logger.log(level, "Event %s is %s after %s", event.pk, state, type(error).__name__)
+
+
+def _note_try(event: InboundEvent, error: BaseException) -> None:
+    """A try that did not succeed gets a row; one that did is the event's own ``finished_at``."""
+    said = workqueue.told(error)
+    EventAttempt.objects.create(
+        event=event, error_code=said["error_code"], error_facts=said["error_facts"], detail=said["last_error"]
+    )
+
+
+def _give_up_events() -> list[InboundEvent]:
+    with transaction.atomic():
+        lost = workqueue.give_up(InboundEvent)
+        detail = "The worker died repeatedly while it handled this."
+        EventAttempt.objects.bulk_create(
+            EventAttempt(event=event, error_code="SP-900", detail=detail) for event in lost
+        )
+    return lost
+
+
+def retry(events: "QuerySet[InboundEvent]", by: Any) -> int:
+    """A person asks for another try: failed and ignored events are due again, those that wait for their next attempt
+    are hurried. Their newest failed try says who asked. Returns how many; an event without its content is not one."""
+    chosen = events.exclude(body=None)
+    with transaction.atomic():
+        newest = EventAttempt.objects.filter(event__in=chosen.values("pk")).values("event").annotate(newest=Max("pk"))
+        asked = list(newest.values_list("newest", flat=True))
+        count = workqueue.retry(chosen)
+        EventAttempt.objects.filter(pk__in=asked, retried_by=None, event__status=InboundEvent.Status.PENDING).update(
+            retried_by=by
+        )
+    if count:
+        ring("drain")
+    return count
+
+
+def ignore(events: "QuerySet[InboundEvent]", because: str) -> int:
+    """A person sets failed and waiting events aside; what a worker holds, and what is handled, is left alone. Returns
+    how many."""
+    waiting = Q(status=InboundEvent.Status.PENDING) & ~Q(error_code="")
+    return events.filter(Q(status=InboundEvent.Status.FAILED) | waiting).update(
+        status=InboundEvent.Status.IGNORED, finished_at=Now(), ignored_because=because[:300]
+    )
 
 
 def sweep() -> None:
     """Find what the rings missed. Alone it is enough to get everything done."""
     Heartbeat.objects.update_or_create(name=_SWEEP, defaults={"at": timezone.now()})
     for model in (InboundEvent, ImagePull, OutboundEvent, SettlementPull):
-        for row in workqueue.give_up(model):
+        for row in _give_up_events() if model is InboundEvent else workqueue.give_up(model):
             logger.error("%s %s was given up: its worker died %s times", model.__name__, row.pk, row.attempts)
     drain()
     if ImagePull.objects.filter(status=ImagePull.Status.PENDING, available_at__lte=Now()).exists():

@@ -15,7 +15,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from scalepoint_integration.models import Case
 from scalepoint_integration.payloads import strict_json
-from scalepoint_integration.payloads.claim import Closed
+from scalepoint_integration.payloads.claim import ClaimUpdate, Closed
 
 Lifecycle = dict[str, Any]
 
@@ -43,6 +43,14 @@ def merge(lifecycle: Mapping[str, Any], closed: Closed | None, reopened: bool, a
         if said is not None:
             merged[name] = max(({"at": when, **said}, merged.get(name, {})), key=_age)
     return merged
+
+
+def older(lifecycle: Mapping[str, Any], said: ClaimUpdate, at: datetime) -> list[bool]:
+    """For a closing or reopening that was said at that time: whether a newer one is known. ``lifecycle`` is the merged
+    one. Pure."""
+    when = at.astimezone(UTC).isoformat(timespec="microseconds")
+    told = (("closed", said.closed is not None), ("reopened", said.reopened))
+    return [lifecycle[name]["at"] > when for name, is_said in told if is_said]
 
 
 def closing(lifecycle: Mapping[str, Any]) -> dict[str, Any] | None:

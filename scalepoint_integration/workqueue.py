@@ -138,11 +138,7 @@ def finish(item: QueueItem) -> Iterator[None]:
 def fail(item: QueueItem, error: BaseException) -> QueueItem.Status | None:
     """Write down what went wrong and who acts next. Returns the new state, None where the row is no longer ours."""
     options = conf()
-    changes: dict[str, Any] = {
-        "error_code": error.code if isinstance(error, QueueError | RetryableError) else "SP-900",
-        "error_facts": error.facts if isinstance(error, QueueError) else {},
-        "last_error": f"{type(error).__name__}: {error}"[:2000],
-    }
+    changes = told(error)
     if isinstance(error, NotForUs):
         changes |= {"status": QueueItem.Status.IGNORED, "finished_at": Now()}
     elif isinstance(error, QueueError) or item.attempts >= options.max_attempts:
@@ -153,6 +149,15 @@ def fail(item: QueueItem, error: BaseException) -> QueueItem.Status | None:
         pause = max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
         changes |= {"status": QueueItem.Status.PENDING, "available_at": Now() + timedelta(seconds=pause)}
     return changes["status"] if _mine(item).update(**changes) else None
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """What is written down of an error: ``error_code``, ``error_facts``, ``last_error``."""
+    return {
+        "error_code": error.code if isinstance(error, QueueError | RetryableError) else "SP-900",
+        "error_facts": error.facts if isinstance(error, QueueError) else {},
+        "last_error": f"{type(error).__name__}: {error}"[:2000],
+    }
 
 
 def release(items: Sequence[QueueItem]) -> None:

@@ -1,6 +1,6 @@
 """What all pages of the office share. Stock ModelAdmin only: the host's theme, if it has one, goes on top."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -13,10 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-else:
-    ModelAdmin = admin.ModelAdmin
+from crm.admin.history import HistoryAdmin
 
 
 def badge(kind: str, icon: str, word: Any) -> SafeString:
@@ -28,7 +25,7 @@ def badge(kind: str, icon: str, word: Any) -> SafeString:
 DATE_FORMATS = ["%d.%m.%Y", "%d-%m-%Y", "%d/%m-%Y", "%d/%m/%Y", "%Y-%m-%d"]
 
 
-class OfficeAdmin(ModelAdmin):
+class OfficeAdmin(HistoryAdmin):
     show_full_result_count = False
     list_per_page = 50
     ordering: ClassVar[tuple[str, ...]] = ("-id",)

@@ -37,16 +37,21 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     new, at = service.pk is None, event.occurred_at or event.received_at
     cases.tell(case, said.case, at)
     service.facts = cases.merge(service.facts, said.service, at)
+    late = cases.older(case.facts, said.case, at) + cases.older(service.facts, said.service, at)
+    cases.notice(event, "SP-108" if late and all(late) else "")
     try:
         with transaction.atomic():  # all of the task or nothing of it
             made = _work(case, service, said, adapter, now)
     except NeedsPerson as problem:
         # What is known is kept, so that the office sees the case; of what was tried, nothing.
+        case.unread = case.unread or case.problem_code != problem.code
         case.problem_code, case.problem_facts = problem.code, problem.facts
         if not lifecycle.closing(case.lifecycle):
             case.status = Case.Status.NEEDS_ACTION
         case.save(
-            update_fields=[*NAMES, "facts", "search_text", "status", "problem_code", "problem_facts", "updated_at"]
+            update_fields=[
+                *(*NAMES, "facts", "search_text", "status", "problem_code", "problem_facts", "unread", "updated_at")
+            ]
         )
         if new:
             Service.objects.create(
@@ -102,7 +107,8 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
         changes = cases.untouched(task, wanted, service.applied)
         adapter.update_task(task, changes)
         service.applied = cases.remember(task, service.applied, changes)
-    adapter.add_contacts(task, said.contacts)
+    if not case.anonymised_at:
+        adapter.add_contacts(task, said.contacts)
     service.save()
     case.notices = [*chosen.notices, *(["SP-205"] if cut else [])]
     if case.problem_code:
@@ -119,7 +125,6 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
 def _customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: Adapter) -> Customer:
     """The customer of the case: chosen before or by a person, else the one that fits, else a new one."""
     rule = defaults.customer_rule(case.connection, insurer)
-    wanted = fitting(Customer, adapter.customer_facts(facts, insurer, rule))
     customer = case.customer
     if customer is None:
         fit = adapter.find_customers(facts, insurer, rule)
@@ -128,10 +133,9 @@ def _customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: 
             raise NeedsPerson("SP-203", reason=reason, customers=[each.pk for each in fit])
         customer = fit[0] if fit else None
     if customer is None:
-        chosen = defaults.resolve(case.connection, insurer)
-        customer = adapter.create_customer(facts, wanted, insurer, rule, chosen, case.connection.customer_type)
-        case.applied = cases.remember(customer, {}, wanted)
+        customer = make_customer(case, insurer, facts, adapter)
     else:
+        wanted = fitting(Customer, adapter.customer_facts(facts, insurer, rule))
         changes = cases.untouched(customer, wanted, case.applied)
         if _address_of(customer) and not any(case.applied.get(name) for name in ADDRESS):
             # Filling the gaps of one address from another would invent a third.
@@ -139,6 +143,16 @@ def _customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: 
         adapter.update_customer(customer, changes)
         case.applied = cases.remember(customer, case.applied, changes)
     case.customer = customer
+    return customer
+
+
+def make_customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: Adapter) -> Customer:
+    """A new customer for the case, whoever else fits. Raises NeedsPerson (SP-201)."""
+    rule = defaults.customer_rule(case.connection, insurer)
+    wanted = fitting(Customer, adapter.customer_facts(facts, insurer, rule))
+    chosen = defaults.resolve(case.connection, insurer)
+    customer = adapter.create_customer(facts, wanted, insurer, rule, chosen, case.connection.customer_type)
+    case.applied = cases.remember(customer, {}, wanted)
     return customer
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from scalepoint_integration import lifecycle, outbox
+from scalepoint_integration import cases, lifecycle, outbox
 from scalepoint_integration.handlers import common
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.payloads import caseblock, claim
@@ -13,8 +13,11 @@ from scalepoint_integration.signals import announce
 
 
 def created(event: InboundEvent, payload: Any, now: datetime) -> None:
-    with common.opened(event, caseblock.parse(payload)) as case:
-        pass
+    said = caseblock.parse(payload)
+    with common.opened(event, said) as case:
+        late = cases.older(case.facts, said.facts, common.said_at(event))
+        if late and all(late):
+            cases.notice(event, "SP-108")
     outbox.answer_case_created(case)
 
 
@@ -23,6 +26,10 @@ def updated(event: InboundEvent, payload: Any, now: datetime) -> None:
     with common.opened(event, said.case) as case:
         case.lifecycle = lifecycle.merge(case.lifecycle, said.closed, said.reopened, common.said_at(event))
         signal = lifecycle.advance(case)
+        at = common.said_at(event)
+        late = cases.older(case.facts, said.case.facts, at) + lifecycle.older(case.lifecycle, said, at)
+        if late and all(late) and not said.fields:
+            cases.notice(event, "SP-108")
         if said.fields:
             lines = [f"{field.name}: {field.old or '–'} → {field.new or '–'}" for field in said.fields]  # noqa: RUF001
             if said.changed_by:

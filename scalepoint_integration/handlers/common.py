@@ -22,9 +22,12 @@ def opened(event: InboundEvent, said: CaseBlock) -> Iterator[Case]:
     These events name no insurance company that could be trusted: whose security token it was decides."""
     names = cases.Names(said.case_id, said.token, said.facts.number, event.insurer.pk if event.insurer else None)
     case = cases.enter(event, names, event.insurer)
+    first = not case.facts and not case.services.exists()
     cases.tell(case, said.facts, said_at(event))
+    if first:
+        cases.notice(event, "SP-109")
     yield case
-    case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "updated_at"])
+    case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "unread", "updated_at"])
     followup.apply(case, get_adapter())
 
 

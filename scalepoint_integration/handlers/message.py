@@ -31,6 +31,7 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
         row, new = CaseMessage.objects.get_or_create(
             case=case, key=said.key or event.dedupe_key, defaults=fitting(CaseMessage, facts)
         )
+        case.unread = case.unread or new
         if not new:
             _join(row, fitting(CaseMessage, facts))
     if new:

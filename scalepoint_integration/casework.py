@@ -1,0 +1,374 @@
+"""What a person in the office does on a case.
+
+Each function locks the case anew, saves it with the history of who did it, and may be called twice: what was done is
+not done again. The case that the caller holds is not changed; read it again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from crm.models import Customer, InsuranceCompany
+from scalepoint_integration import cases, followup, inbox, lifecycle, outbox, workqueue
+from scalepoint_integration.adapter import get_adapter
+from scalepoint_integration.doorbell import ring
+from scalepoint_integration.handlers import HANDLERS, assignment
+from scalepoint_integration.models import (
+    Case,
+    EventAttempt,
+    ImagePull,
+    InboundEvent,
+    OfficeNote,
+    OutboundEvent,
+    Service,
+    UserSettings,
+)
+from scalepoint_integration.payloads.assignment import Address, CaseFacts
+from scalepoint_integration.workqueue import NeedsPerson
+from tasks.models import Task
+
+# "Leave it as it is", where None would mean "nobody".
+KEEP: Any = object()
+ASSIGNMENTS = tuple(name for name, handler in HANDLERS.items() if handler is assignment.handle)
+_CLOSED = (Task.Status.DONE, Task.Status.CANCELLED)
+_MOST = 100
+_TWICE = timedelta(minutes=1)
+_REASON = 100  # what the history holds of one
+
+
+class NotPossible(Exception):
+    """Why it can't be done, in the reader's language."""
+
+
+@contextmanager
+def _held(case: Case, by: Any, *, takes: bool = True, because: str = "") -> Iterator[Case]:
+    """The locked case; saved at the end. ``takes``: the person has begun to work on it by this. ``because`` stands in
+    the history."""
+    with transaction.atomic():
+        held = Case.objects.select_for_update().get(pk=case.pk)
+        held._history_user = by  # type: ignore[attr-defined]
+        yield held
+        if takes:
+            held.taken_at = held.taken_at or timezone.now()
+        held._change_reason = because  # type: ignore[attr-defined]
+        held.save()
+
+
+# ---- Whose it is --------------------------------------------------------------------------------------------------
+def assign(case: Case, by: Any, *, responsible: Any = KEEP, team: Any = KEEP) -> None:
+    """Also on the case's open tasks, where they had the case's former ones."""
+    wished = {name: row for name, row in (("responsible", responsible), ("team", team)) if row is not KEEP}
+    with _held(case, by) as held:
+        for name, row in wished.items():
+            _pass_on(held, name, row)
+
+
+def take(case: Case, by: Any) -> None:
+    assign(case, by, responsible=by)
+
+
+def mark(chosen: "QuerySet[Case]", *, unread: bool) -> int:
+    """Read or unread; returns how many were not so before. No history: it says nothing of the case itself."""
+    return chosen.exclude(unread=unread).update(unread=unread)
+
+
+def set_deadline(case: Case, by: Any, deadline: date | None) -> None:
+    with _held(case, by) as held:
+        _pass_on(held, "deadline", deadline)
+
+
+def _pass_on(held: Case, name: str, value: Any) -> None:
+    """Give the field a value on the case, and on its open tasks that had the case's former one."""
+    former = getattr(held, name)
+    setattr(held, name, value)
+    for task in _tasks(held):
+        if task.is_open and getattr(task, name) == former:
+            get_adapter().update_task(task, {name: value})
+
+
+def _tasks(case: Case) -> list[Task]:
+    return list(Task.objects.filter(scalepoint_service__case=case).order_by("pk"))
+
+
+# ---- What the machine asked ---------------------------------------------------------------------------------------
+def choose_customer(case: Case, by: Any, customer: Customer | None) -> None:
+    """None makes a new customer, whoever else fits; a case that has one by now keeps it. Then what waited is run.
+
+    Raises NeedsPerson (SP-111, SP-201) where none can be made yet."""
+    with _held(case, by) as held:
+        if customer is not None and customer.pk != held.customer_id:
+            _pass_on(held, "customer", customer)
+            held.applied = {}  # what we wrote on the former one
+        elif customer is None and held.customer is None:
+            facts = cases.read(held.facts, CaseFacts)
+            if held.insurer is None:
+                raise NeedsPerson("SP-111", alias=facts.insurer_alias)
+            held.customer = assignment.make_customer(held, held.insurer, facts, get_adapter())
+    _run_waiting(case, by)
+
+
+def choose_insurer(case: Case, by: Any, insurer: InsuranceCompany) -> None:
+    """Then what waited is run. Raises NotPossible where the company has a case of that number already."""
+    try:
+        with _held(case, by) as held:
+            _pass_on(held, "insurer", insurer)
+    except IntegrityError:
+        raise NotPossible(_("%(company)s has another case with this number.") % {"company": insurer}) from None
+    _run_waiting(case, by)
+
+
+def make_task(case: Case, by: Any) -> list[Task]:
+    """Let the task of each ordered service be made that has none, also where somebody deleted it. Returns the tasks
+    that there are now. Raises NotPossible where what Scalepoint sent is not kept any more."""
+    with _held(case, by) as held:
+        held.approved_at = held.approved_at or timezone.now()
+        without = list(held.services.filter(task=None))
+        for service in without:
+            _begin_anew(service)
+    for event in _orders(case, without):
+        _run_again(event, by)
+    return _tasks(case)
+
+
+def link_task(service: Service, by: Any, task: Task) -> None:
+    """The service becomes this task. What Scalepoint told comes to it without touching what somebody typed there: its
+    facts, contacts and images. A case without a customer gets the task's. Raises NotPossible where the task belongs to
+    another service."""
+    case = service.case
+    with _held(case, by) as held:
+        if Service.objects.filter(task=task).exclude(pk=service.pk).exists():
+            raise NotPossible(_("The task belongs to another case already."))
+        own = held.services.get(pk=service.pk)
+        if own.task_id != task.pk:
+            _begin_anew(own)
+            own.task = task
+            own.save(update_fields=["task"])
+        held.approved_at = held.approved_at or timezone.now()
+        if held.customer is None:
+            held.customer = task.customer
+        if held.status in (Case.Status.NEW, Case.Status.NEEDS_ACTION):
+            held.status, held.problem_code, held.problem_facts = Case.Status.IN_PROGRESS, "", {}
+    for event in _orders(case, [service]):
+        _run_again(event, by)
+    _run_waiting(case, by)
+    with _held(case, by) as held:
+        filled = {name: getattr(held, name) for name in ("customer", "insurer") if getattr(task, name) is None}
+        get_adapter().update_task(task, filled)
+        followup.apply(held, get_adapter())
+
+
+def retry(case: Case, by: Any) -> int:
+    """Try the failed events of the case again, now. Returns how many."""
+    with _held(case, by):
+        pass
+    return _again(InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED), by)
+
+
+def fetch_images(case: Case) -> int:
+    """Ask again for the images that could not be fetched. Returns how many."""
+    count = workqueue.retry(ImagePull.objects.filter(service__case=case, status=ImagePull.Status.FAILED))
+    ring("drain_images")
+    return count
+
+
+def _begin_anew(service: Service) -> None:
+    """Another task is to be filled than the one we wrote on; the images are asked for anew when the event is run."""
+    service.applied = {}
+    service.save(update_fields=["applied"])
+    service.pulls.filter(status=ImagePull.Status.DONE).delete()
+
+
+def _orders(case: Case, services: list[Service]) -> list[InboundEvent]:
+    """The newest event that ordered each of the services. Where a service is known by its id alone, all that name no
+    reference."""
+    wanted = {service.reference for service in services}
+    if not wanted:
+        return []
+    rows = InboundEvent.objects.filter(case=case, event_type__in=ASSIGNMENTS, replay_of=None).defer("body")
+    newest: dict[Any, InboundEvent] = {}
+    for event in reversed(rows.order_by("-pk")[:_MOST]):
+        if not event.service_reference or event.service_reference in wanted:
+            newest[event.service_reference or event.pk] = event
+    return list(newest.values())
+
+
+def _run_again(event: InboundEvent, by: Any) -> None:
+    if event.status == InboundEvent.Status.DONE:
+        try:
+            event = inbox.replay(event)
+        except inbox.NotReplayable as error:
+            raise NotPossible(str(error)) from error
+        inbox.run_now(InboundEvent.objects.filter(pk=event.pk))
+    else:
+        _again(InboundEvent.objects.filter(pk=event.pk), by)
+
+
+def _run_waiting(case: Case, by: Any) -> int:
+    waiting = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED)
+    return _again(waiting.filter(error_code__in=assignment.PARKED), by)
+
+
+def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
+    chosen = InboundEvent.objects.filter(pk__in=list(events.order_by("pk").values_list("pk", flat=True)[:_MOST]))
+    count = inbox.retry(chosen, by)
+    inbox.run_now(chosen)
+    return count
+
+
+# ---- The end of a case --------------------------------------------------------------------------------------------
+def close(case: Case, by: Any, reason: str) -> None:
+    """Its open tasks too, for the same reason (up to 100 characters of it)."""
+    reason = reason.strip()[:_REASON]
+    with _held(case, by, because=reason) as held:
+        held.status = Case.Status.CLOSED
+        held.flags = [flag for flag in held.flags if flag["code"] != followup.WORKED_ON]
+        for task in _tasks(held):
+            get_adapter().close_task(task, reason, cancelled=False)
+
+
+def reopen(case: Case, by: Any) -> None:
+    """Also the tasks that were closed with it; one that was closed before, for a reason of its own, stays closed."""
+    last = case.history.filter(status=Case.Status.CLOSED).order_by("-history_id").first()
+    reason = (last.history_change_reason or "") if last else ""
+    with _held(case, by) as held:
+        tasks = _tasks(held)
+        held.status = Case.Status.IN_PROGRESS if tasks else Case.Status.NEW
+        if held.problem_code:
+            held.status = Case.Status.NEEDS_ACTION
+        for task in tasks:
+            if reason and task.status in _CLOSED and task.closed_reason == reason:
+                get_adapter().reopen_task(task, begun=True)
+
+
+def decide(case: Case, by: Any, *, close_tasks: bool) -> None:
+    """Scalepoint closed the case while somebody worked on the task (SP-206): close the tasks, or keep them open."""
+    with _held(case, by) as held:
+        if close_tasks:
+            closed = held.lifecycle.get("closed") or {}
+            for task in _tasks(held):
+                reason = lifecycle.in_words(closed)
+                get_adapter().close_task(task, reason, cancelled=bool(closed.get("terminated")))
+        followup.keep_open(held)
+
+
+def mark_test(case: Case, by: Any, is_test: bool) -> None:
+    """What comes for it later does not change it back (cases.enter)."""
+    with _held(case, by, takes=False, because=cases.MARKED[is_test]) as held:
+        held.is_test = is_test
+
+
+# ---- What is said -------------------------------------------------------------------------------------------------
+def add_note(case: Case, by: Any, text: str, *, share: bool = False) -> OfficeNote:
+    """``share`` sends it to Scalepoint as a message of the writer's. The same text by the same person within a minute
+    is one note: a button that was pressed twice. Raises NotPossible, and writes nothing, where sharing can't be."""
+    text = text.strip()
+    with _held(case, by) as held:
+        same = held.office_notes.filter(author=by, text=text, created_at__gt=timezone.now() - _TWICE)
+        note = same.order_by("-pk").first() or OfficeNote(case=held, author=by, text=text)
+        if share and note.sending is None:
+            note.sending = _share(held, by, text)
+        note.save()
+    return note
+
+
+def scalepoint_user_name(user: Any) -> str:
+    names = UserSettings.objects.filter(user=user).values_list("scalepoint_user_name", flat=True)
+    return names.first() or ""
+
+
+def _share(case: Case, by: Any, text: str) -> OutboundEvent:
+    name = scalepoint_user_name(by)
+    if not name:
+        raise NotPossible(_("You have no Scalepoint user name yet. Write it in your own settings, and try again."))
+    sending = outbox.send_message(case, "", text, by, user_name=name)
+    if sending is None:
+        raise NotPossible(
+            _("Messages to Scalepoint are switched off on the connection. An administrator can switch them on.")
+        )
+    return sending
+
+
+# ---- The person ---------------------------------------------------------------------------------------------------
+def anonymise(case: Case, by: Any) -> None:
+    """Take the policyholder off the case, and off what was made of it: the facts that lead to a person, the contacts,
+    what was written in messages, the stored content of the events, what stands word for word on the tasks. A customer
+    who was made for this case and is used nowhere else is anonymised too.
+
+    What comes later does not bring the person back: cases.tell passes over those facts, and contacts are not added.
+    Images, settlements and what the office wrote itself stay."""
+    word = _("anonymised")
+    adapter = get_adapter()
+    with _held(case, by, takes=False) as held:
+        if held.anonymised_at:
+            return
+        person = cases.read(held.facts, CaseFacts)
+        told = _told_of(person)
+        held.facts = _without_person(held.facts, person, word)
+        held.anonymised_at = timezone.now()
+        cases.tell(held, CaseFacts(), held.anonymised_at)  # the words that it is found by
+        for name in ("applied", "problem_facts"):
+            setattr(held, name, {})
+        for service in held.services.select_related("task"):
+            if service.task:
+                texts = {name: getattr(service.task, name) for name in ("title", "description", *_WORK)}
+                adapter.update_task(service.task, _replaced(texts, told, word))
+                adapter.remove_contacts(service.task)
+            service.applied, service.facts = (_replaced(each, told, word) for each in (service.applied, service.facts))
+            service.save(update_fields=["applied", "facts"])
+        _empty_what_came(held, word)
+        if held.customer and _only_here(held, held.customer):
+            adapter.anonymise_customer(held.customer, word)
+        followup.apply(held, adapter)  # the notes that messages became
+
+
+_WORK = ("work_street", "work_street2")
+
+
+def _told_of(person: CaseFacts) -> list[str]:
+    """The texts that lead to the person, the longest first, so that none is left in halves."""
+    texts = [person.holder_name, person.holder_phone, person.holder_mobile, person.holder_email, person.policy_number]
+    texts += [person.damage_description, person.holder_address.street, person.damage_address.street]
+    return sorted({text for text in texts if len(text) > 2}, key=len, reverse=True)
+
+
+def _without_person(registers: dict[str, Any], person: CaseFacts, word: str) -> dict[str, Any]:
+    """The place stays as far as the town: where the work was is no secret, who lives there is."""
+    town = Address(street=word, postal_code=person.damage_address.postal_code, city=person.damage_address.city)
+    instead = {"holder_name": word, "damage_description": word, "damage_address": asdict(town)}
+    kept = {name: held for name, held in registers.items() if name not in cases.PERSONAL}
+    return kept | {name: {**registers[name], "value": said} for name, said in instead.items() if name in registers}
+
+
+def _replaced(value: Any, told: list[str], word: str) -> Any:
+    """The same with the word in the place of each of the texts, however deep."""
+    if isinstance(value, dict):
+        return {name: _replaced(each, told, word) for name, each in value.items()}
+    if isinstance(value, str):
+        for text in told:
+            value = value.replace(text, word)
+    return value
+
+
+def _empty_what_came(case: Case, word: str) -> None:
+    done = case.events.exclude(status=InboundEvent.Status.PENDING)
+    done.update(body=None, error_facts={}, last_error="")
+    EventAttempt.objects.filter(event__case=case).update(error_facts={}, detail="")
+    case.messages.update(sender_name=word, sender_email="", sender_phone="", subject="", content=word, attachments=[])
+    case.case_notes.update(facts={}, text=word)
+    case.outbound.exclude(status=OutboundEvent.Status.PENDING).update(facts={}, content=None, answer="")
+
+
+def _only_here(case: Case, customer: Customer) -> bool:
+    """Made for this case, and used by nothing else."""
+    if customer.kind != Customer.Kind.PERSON or customer.created_at < case.created_at:
+        return False
+    own = {task.pk for task in _tasks(case)}
+    elsewhere = customer.cases.exclude(pk=case.pk).exists() or customer.tasks.exclude(pk__in=own).exists()
+    return not elsewhere and not InsuranceCompany.objects.filter(customer=customer).exists()
