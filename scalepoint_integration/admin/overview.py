@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.admin.base import badge
 from crm.models import InsuranceCompany
 from scalepoint_integration import figures, inbox
-from scalepoint_integration.admin.case import LOOKS
+from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow, when
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
