@@ -68,7 +68,7 @@ def tab(name: str, reader: Any, today: date) -> Q:
     """The cases behind a number, which are those of the list's tab of that name. ``reader`` is a user's key."""
     return {
         "needs_action": Q(status=Case.Status.NEEDS_ACTION),
-        "new": Q(status__in=OPEN, taken_at=None),  # nobody has taken it
+        "new": Q(status=Case.Status.NEW),
         "unassigned": Q(status__in=OPEN, responsible=None),
         "overdue": Q(status__in=OPEN, deadline__lt=today),
         "mine": Q(status__in=OPEN, responsible=reader),

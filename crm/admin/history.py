@@ -99,7 +99,7 @@ def entries(row: models.Model) -> list[Entry]:
         found += _steps(part.history.filter(**{link: row.pk}))
     words = _Words(found)
     told = [_entry(words, record, before, of_row=record.instance_type is kind) for record, before in found]
-    told = [entry for entry in told if entry.changes or entry.did != _DONE["~"] or entry.reason]
+    told = [entry for entry in told if entry.changes or entry.did != str(_DONE["~"]) or entry.reason]
     return sorted(_with_log(told, row), key=lambda entry: entry.at, reverse=True)
 
 

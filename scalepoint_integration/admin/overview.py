@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpR
 from django.shortcuts import get_object_or_404
 from django.urls import NoReverseMatch, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
@@ -30,7 +31,7 @@ _APP = "scalepoint_integration"
 _LOOK = {
     State.READY: ("good", "✔"),
     State.MISSING: ("bad", "✖"),
-    State.WAITING: ("busy", "⏳"),
+    State.WAITING: ("busy", "◌"),
     State.PAUSED: ("wait", "❚❚"),
     State.OFF: ("", "✖"),
     State.ERROR: ("bad", "⚠"),
@@ -47,7 +48,11 @@ _SOLVED_AT = {
     "SP-409": _SETUP,
     "SP-412": _COMPANIES,
 }
-_KINDS = {"+": _("made"), "~": _("changed"), "-": _("deleted")}
+_KINDS = {
+    "+": pgettext_lazy("this row was", "made"),
+    "~": pgettext_lazy("this row was", "changed"),
+    "-": pgettext_lazy("this row was", "deleted"),
+}
 
 
 def state_badge(state: State) -> SafeString:
@@ -76,7 +81,7 @@ class Bar:
     x: str
     y: str
     height: str
-    day: date
+    day: str
     number: int
 
 
@@ -164,9 +169,7 @@ class OverviewAdmin(PageAdmin):
             "mine": [_mine(request, case, scope.today) for case in figures.my_cases(scope, request.user.pk)],
             "mine_count": numbers["mine"],
             "mine_url": _cases_url(request, "mine", scope),
-            "changes": [
-                _change(request, self.admin_site, each) for each in figures.changes(scope, self._visible(request))
-            ],
+            "changes": [_change(each) for each in figures.changes(scope, self._visible(request))],
         }
 
     def _visible(self, request: HttpRequest) -> list[type[Any]]:
@@ -272,7 +275,8 @@ def _stuck(request: HttpRequest, scope: Scope) -> list[Alert]:
     alerts = []
     for cause in figures.causes(scope):
         problem = describe(cause.code, cause.facts)
-        said = {"count": cause.count, "what": problem.what}
+        # A fact that is another one in each case is left out, with the brackets it would stand in.
+        said = {"count": cause.count, "what": problem.what.replace(" (…)", "")}
         links = [_link(request, *_SOLVED_AT[cause.code])] if cause.code in _SOLVED_AT else []
         if cause.of_cases:
             what = ngettext(
@@ -349,7 +353,7 @@ def _silent(request: HttpRequest, connections: list[Connection], now: datetime) 
         alerts.append(
             Alert(
                 "wait",
-                "⏳",
+                "⚠",
                 what % {"company": silence.insurer.name, "days": silence.days},
                 usual % {"days": silence.usual},
                 [],
@@ -364,7 +368,7 @@ def _chart(title: Any, heading: Any, days: list[tuple[date, int]]) -> Chart:
     bars = []
     for place, (day, number) in enumerate(days):
         height = round(100 * number / most) if most else 0
-        bars.append(Bar(str(place * 10 + 1), str(100 - height), str(height), day, number))
+        bars.append(Bar(str(place * 10 + 1), str(100 - height), str(height), on_day(day), number))
     return Chart(title, heading, str(10 * len(days)), bars, sum(number for _day, number in days), most)
 
 
@@ -384,11 +388,12 @@ def _mine(request: HttpRequest, case: Case, today: date) -> dict[str, Any]:
         "case": case,
         "url": reverse(f"admin:{_APP}_case_change", args=[case.pk]) if may else "",
         "state": badge(kind, icon, case.get_status_display()),
+        "deadline": on_day(case.deadline) if case.deadline else "–",  # noqa: RUF001
         "late": case.deadline is not None and case.deadline < today,
     }
 
 
-def _change(request: HttpRequest, site: admin.AdminSite, change: Change) -> dict[str, Any]:
+def _change(change: Change) -> dict[str, Any]:
     meta = change.model._meta
     try:
         url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[change.pk])
@@ -403,6 +408,11 @@ def _change(request: HttpRequest, site: admin.AdminSite, change: Change) -> dict
         "word": _KINDS.get(change.kind, _KINDS["~"]),
         "what": change.what,
     }
+
+
+def on_day(day: date) -> str:
+    # Translators: a date, in Django's date format.
+    return date_format(day, pgettext("date", "j M Y"))
 
 
 def duration(seconds: float | None) -> str:
