@@ -116,7 +116,7 @@ class SetupAdmin(PageAdmin):
             "is_on": connection.switch == Connection.Switch.ON,
             "address": endpoint_address(connection, base),
             "to_it": message_to_it(connection, address, base) if address.problems else "",
-            "mails": connection.mails.select_related("sent_by")[:20],
+            "mails": _mails(connection),
             "first_visit": not connection.mails.exists() and connection.switch != Connection.Switch.ON,
         }
 
@@ -199,7 +199,7 @@ class SetupAdmin(PageAdmin):
             "language": language,
             "languages": mail.LANGUAGES,
             "nowhere": settings.EMAIL_BACKEND.split(".")[-2] in _NOWHERE,
-            "mails": connection.mails.select_related("sent_by")[:20],
+            "mails": _mails(connection),
         }
         return self.render(request, "scalepoint/setup_mail.html", _("Send mail to Scalepoint"), context)
 
@@ -239,6 +239,10 @@ class SetupAdmin(PageAdmin):
 
 def _look(row: Row) -> Any:
     return badge(*_LOOKS[Status(row.status)])
+
+
+def _mails(connection: Connection) -> list[tuple[ScalepointMail, Any]]:
+    return [(row, when(row.sent_at)) for row in connection.mails.select_related("sent_by")[:20]]
 
 
 def _several() -> bool:

@@ -1,6 +1,10 @@
 """The mail to Scalepoint: its words, that it leaves or is not logged, and that no secret gets into it."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +20,7 @@ from scalepoint_integration.keys import make_key
 from scalepoint_integration.models import Connection, ScalepointMail
 from tests.world import NORD_TOKEN, SECRET, World
 
+ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "https://firma.example/api/scalepoint/v1/2332/"
 TO = "integration@scalepoint.example"
 DANISH = (
@@ -85,7 +90,7 @@ def test_a_mail_server_that_is_not_there_is_told_and_nothing_is_logged(company: 
     assert not ScalepointMail.objects.exists()
 
 
-def test_a_backend_that_takes_nothing_is_no_success(company: Connection, settings: Settings, tmp_path: Path) -> None:
+def test_a_backend_that_takes_nothing_is_no_success(company: Connection, settings: Settings) -> None:
     settings.EMAIL_BACKEND = "tests.scalepoint_integration.test_mail.Deaf"
     with pytest.raises(mail.MailRefused, match="took nothing"):
         send(company)
@@ -121,7 +126,6 @@ def test_no_secret_gets_into_it(company: Connection, number: int) -> None:
 
 
 def test_a_secret_that_can_not_be_read_hides_no_other(company: Connection, settings: Settings) -> None:
-    SecurityToken.objects.filter(last4="0002").update(label="")
     with_other_key = settings.SECRET_KEY
     settings.SECRET_KEY = "another-" * 8
     SecurityToken.objects.create(company=SecurityToken.objects.first().company, token="token-of-the-other-key")
@@ -137,6 +141,34 @@ def test_a_short_secret_counts_as_a_word_only(company: Connection) -> None:
     mail.refuse_secrets("hejsa")
     with pytest.raises(mail.MailRefused):
         mail.refuse_secrets("hej, du")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {
+                "SECRET_KEY": "x",
+                "EMAIL_URL": "smtp+tls://user:p%40ss@mail.example:587",
+                "DEFAULT_FROM_EMAIL": "a@b.example",
+            },
+            ["smtp", "mail.example", 587, "user", "p@ss", True, 10, "a@b.example"],
+        ),
+        ({"DEBUG": "on"}, ["console", "localhost", 25, "", "", False, 10, "webmaster@localhost"]),
+        ({"SECRET_KEY": "x"}, ["smtp", "localhost", 25, "", "", False, 10, "webmaster@localhost"]),
+    ],
+)
+def test_the_mail_server_comes_from_the_environment(given: dict[str, str], told: list[Any]) -> None:
+    program = (
+        "import json; from django.conf import settings as s; print(json.dumps([s.EMAIL_BACKEND.split('.')[-2], "
+        "s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_HOST_USER, s.EMAIL_HOST_PASSWORD, s.EMAIL_USE_TLS, s.EMAIL_TIMEOUT, "
+        "s.DEFAULT_FROM_EMAIL]))"
+    )
+    environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "settings.base", **given}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, check=True, timeout=60
+    )
+    assert json.loads(ran.stdout) == told
 
 
 def test_mailto_carries_everything(company: Connection) -> None:

@@ -65,7 +65,6 @@ SPECIAL = {
     "scalepoint_integration.change_setup": "a",
     "scalepoint_integration.view_defaultvalues": "a",
     "scalepoint_integration.change_defaultvalues": "a",
-    "scalepoint_integration.view_testcase": "a",
     "crm.manage_tokens": "a",
     "crm.view_securitytoken": "a",
     "crm.change_securitytoken": "a",
