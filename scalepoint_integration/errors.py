@@ -22,7 +22,8 @@ class Problem:
     who: str
 
     def __str__(self) -> str:
-        return f"{self.what}. {self.todo}."
+        said = f"{self.what}. {self.todo}."
+        return f"{said} {gettext('Who can')}: {self.who}." if self.who else said
 
 
 # code -> what happened, what to do, who can. %(name)s are facts that come with the error.

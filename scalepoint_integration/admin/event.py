@@ -102,7 +102,7 @@ class ReadOnlyAdmin(BigTableAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         here = request.GET.get("tab", "") if self.log_tab == "all" else ""
         tabs = log_tabs(request, here if here in _TABS else self.log_tab) if self.has_view_permission(request) else []
-        return super().changelist_view(request, {"tabs": tabs, **(extra_context or {})})
+        return super().changelist_view(request, {"tabs": tabs, "title": _("Event log"), **(extra_context or {})})
 
     @admin.display(description=_("direction"))
     def direction(self, row: Any) -> SafeString:
@@ -197,17 +197,8 @@ class TieForm(forms.Form):
 @admin.register(InboundEvent)
 class InboundEventAdmin(ReadOnlyAdmin):
     change_form_template = "scalepoint/event.html"
-    list_display = (
-        "time",
-        "direction",
-        "what",
-        "case_number",
-        "insurer",
-        "state",
-        "attempts",
-        "next_attempt",
-        "button",
-    )
+    # How long to wait stands in the status: the list is wide enough.
+    list_display = ("time", "direction", "what", "case_number", "state", "button", "insurer", "attempts")
     list_display_links = ("time", "what")
     list_select_related = ("insurer", "connection")
     list_filter = (
@@ -273,11 +264,6 @@ class InboundEventAdmin(ReadOnlyAdmin):
     def state(self, event: InboundEvent) -> SafeString:
         return event_state(event)
 
-    @admin.display(description=_("next attempt"))
-    def next_attempt(self, event: InboundEvent) -> Any:
-        waits = event.status == Status.PENDING and event.error_code
-        return when(event.available_at) if waits else DASH
-
     @admin.display(description=_("action"))
     def button(self, event: InboundEvent) -> Any:
         if not getattr(event, "may_retry", False):
@@ -339,12 +325,13 @@ class InboundEventAdmin(ReadOnlyAdmin):
         return {
             "event": event,
             "title": event_page.in_words(event, body),
+            "subtitle": None,
             "state": event_state(event),
             "problem": problem,
             "box": "sp-box-bad" if event.status == Status.FAILED else "sp-box-wait",
             "ignored_because": event.ignored_because if event.status == Status.IGNORED else "",
             "notes": [describe(code) for code in notices_of(event)],
-            "todo": todo_steps(problem, may_retry and retryable) if problem else [],
+            "todo": todo_steps(problem, may_retry and retryable and event.error_code != "SP-105") if problem else [],
             "links": event_page.where_to_go(event, event.error_code or event.notice),
             "steps": event_page.steps(event),
             "tries": list(event.tries.select_related("retried_by")),
@@ -528,7 +515,7 @@ def event_state(event: InboundEvent) -> SafeString:
     if event.status == Status.PENDING and event.connection.switch != Connection.Switch.ON:
         shown = format_html('{}<span class="because">{}</span>', shown, _("The connection is not switched on."))
     if event.duplicates:
-        shown = format_html('{} <span class="state"><span aria-hidden="true">⧉</span> {}</span>', shown, _("Duplicate"))
+        shown = format_html('{} <span class="state"><span aria-hidden="true">≡</span> {}</span>', shown, _("Duplicate"))
     if event.notice:
         shown = format_html('{}<span class="because">{}</span>', shown, describe(event.notice).what)
     return shown
@@ -689,6 +676,7 @@ class RefusalAdmin(ReadOnlyAdmin):
         may_raw = request.user.has_perm(RAW)
         shown = {
             "title": problem.what,
+            "subtitle": None,
             "state": refused_badge(refusal),
             "problem": problem,
             "todo": todo_steps(problem, False),

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
@@ -17,6 +19,7 @@ from scalepoint_integration import handlers, lifecycle
 from scalepoint_integration.handlers.settlement import HIDDEN, HIDDEN_CPR
 from scalepoint_integration.models import Connection, ImagePull, InboundEvent, Notice, Service
 from scalepoint_integration.payloads import claim, strict_json
+from scalepoint_integration.payloads.reading import Node
 
 # What an event type means in the office; another type is shown as Scalepoint calls it.
 WORDS = {
@@ -104,6 +107,7 @@ _LABELS = {
     "address": _("address"),
     "alias": _("Alias"),
     "amount": _("amount"),
+    "case": _("Case"),
     "caseType": _("Type of case"),
     "changedBy": _("changed by"),
     "changes": _("change"),
@@ -125,9 +129,9 @@ _LABELS = {
     "externalClaimId": _("The company's claim number"),
     "fileName": _("file name"),
     "fileType": _("type"),
-    "id": _("id"),
     "images": _("image"),
     "insuranceCompany": _("insurance company"),
+    "message": _("Message"),
     "mobileNumber": _("Mobile"),
     "name": _("Name"),
     "newValue": _("New value"),
@@ -158,8 +162,11 @@ _LABELS = {
 _BY_NAME = {name.casefold(): label for name, label in _LABELS.items()}
 # Not for reading: shown among the technical facts.
 _HEADER = {"eventtype", "payloadversion", "correlationid", "timestamp", "eventid"}
+# Names that only machines call things by.
+_NAMES = {"id", "uuid", "token", "guid"}
 _PERSONAL = re.compile(r"cpr|identity|nationalid|personal|ssn|socialsecurity", re.IGNORECASE)
 _ACCOUNT = re.compile(r"account|iban|paymentnumber|instructionid|regn(o|umber)|cardnumber|nemkonto", re.IGNORECASE)
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T")
 _CPR = re.compile(r"(?<!\d)\d{6}[- ]?\d{4}(?!\d)")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?\b")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -180,29 +187,33 @@ def readable(body: bytes) -> list[tuple[str, list[Fact]]]:
     for name, value in event.items():
         if name.casefold() in _HEADER:
             continue
-        facts = list(_facts("", name, value))
-        if not facts:
-            continue
         if isinstance(value, dict | list):
-            groups.append((_label(name), facts))
+            parts = value if isinstance(value, list) else [value]
+            facts = [fact for part in parts for fact in _inside(name, part)]
+            groups += [(_label(name), facts)] if facts else []
         else:
-            loose += facts
+            loose += _facts("", name, value)
     return [*([(gettext("Event"), loose)] if loose else []), *groups]
+
+
+def _inside(name: str, value: Any) -> Iterator[Fact]:
+    """The facts of a group, whose name stands above them."""
+    if not isinstance(value, dict):
+        yield from _facts("", name, value)
+        return
+    for key, inner in value.items():
+        yield from _facts("", key, inner)
 
 
 def _facts(above: str, name: str, value: Any) -> Iterator[Fact]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _facts(f"{above}{_label(name)} · " if above or not _top(name) else "", key, inner)
+            yield from _facts(f"{above}{_label(name)} · ", key, inner)
     elif isinstance(value, list):
         for inner in value:
             yield from _facts(above, name, inner)
-    elif value not in (None, ""):
+    elif value not in (None, "") and name.casefold() not in _NAMES:
         yield Fact(f"{above}{_label(name)}", _shown(name, value))
-
-
-def _top(name: str) -> bool:
-    return name.casefold() in ("case", "service", "policyholder", "servicepartner", "contacts", "images", "changes")
 
 
 def _label(name: str) -> str:
@@ -219,6 +230,9 @@ def _shown(name: str, value: Any) -> str:
         return HIDDEN_CPR
     if _ACCOUNT.search(name):
         return HIDDEN
+    moment = Node({"it": text}).moment("it") if _TIME.match(text) else None
+    if moment:
+        return date_format(timezone.localtime(moment), pgettext("date and time", "j M Y, H:i"))
     if len(text) > 2000:
         return gettext("%(number)d characters") % {"number": len(text)}
     return _IBAN.sub(HIDDEN, _CPR.sub(HIDDEN_CPR, text))

@@ -28,7 +28,7 @@ class OutboundEventAdmin(ReadOnlyAdmin):
 
     change_form_template = "scalepoint/sending.html"
     log_tab = "sent"
-    list_display = ("time", "direction", "kind", "case", "insurer", "state", "attempts", "created_by", "button")
+    list_display = ("time", "direction", "kind", "case", "state", "button", "insurer", "attempts", "created_by")
     list_display_links = ("time", "kind")
     list_filter = ("status", "kind", "created_at")
     search_fields = ("case__number__exact", "case__case_id__exact")
@@ -98,6 +98,7 @@ class OutboundEventAdmin(ReadOnlyAdmin):
         waits = item.status == OutboundEvent.Status.PENDING and item.error_code
         shown = {
             "title": item.get_kind_display(),
+            "subtitle": None,
             "state": self.state(item),
             "problem": problem,
             "todo": todo_steps(problem, False) if problem else [],

@@ -116,3 +116,19 @@ def test_how_fetching_goes_is_seen_on_the_connection(world: World) -> None:
     made = Connection.objects.get()
     assert (made.poll_problem, made.poll_cursor) == ("", "")
     assert poller.due().exists()
+
+
+def test_one_sending_is_sent_again_from_its_page(rows: dict[str, OutboundEvent], scalepoint: Scalepoint) -> None:
+    failed = rows["failed"]
+    shown = page(client_of(VIEW), failed)
+    assert "Read Scalepoint's answer on the sending" in shown.replace("&#x27;", "'")
+    assert ">Retry<" not in shown
+    assert client_of(VIEW).post(url("retry", failed.pk)).status_code == 403
+    assert client_of("send_outbound").post(url("retry", failed.pk)).status_code == 403
+    office = client_of(VIEW, "send_outbound")
+    assert office.get(url("retry", failed.pk)).status_code == 405
+    assert OutboundEvent.objects.get(pk=failed.pk).status == "failed"
+    assert ">Retry<" in page(office, failed)
+    assert office.post(url("retry", failed.pk)).status_code == 302
+    outbox.drain()
+    assert OutboundEvent.objects.get(pk=failed.pk).status == "done"
