@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django import forms
@@ -111,8 +111,8 @@ class RotateForm(forms.Form):
 
 
 class TokenPartInline(TokenInline):
-    fields = (*TokenInline.fields, "switch_off")
-    readonly_fields = (*TokenInline.readonly_fields, "switch_off")
+    fields: ClassVar[Any] = (*TokenInline.fields, "switch_off")
+    readonly_fields: ClassVar[Any] = (*TokenInline.readonly_fields, "switch_off")
 
     @admin.display(description=_("switch off"))
     def switch_off(self, token: SecurityToken) -> Any:
@@ -123,12 +123,21 @@ class TokenPartInline(TokenInline):
 
 
 class InsurerAdmin(InsuranceCompanyAdmin):
-    list_display = ("name", "aliases", "tokens_now", "state", "latest_event", "errors", "new_cases", "test")
-    list_select_related = False
-    list_filter = ("active",)
+    list_display: ClassVar[Any] = (
+        "name",
+        "aliases",
+        "tokens_now",
+        "state",
+        "latest_event",
+        "errors",
+        "new_cases",
+        "test",
+    )
+    list_select_related: ClassVar[Any] = False
+    list_filter: ClassVar[Any] = ("active",)
     change_list_template = "scalepoint/insurer_list.html"
     change_form_template = "scalepoint/insurer.html"
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (
             None,
             {
@@ -233,7 +242,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         context: dict[str, Any] = {"may_manage_tokens": may_manage_tokens(request)}
         if object_id.isdecimal() and request.user.has_perm(f"{_APP}.view_inboundevent"):
-            rows = InboundEvent.objects.filter(insurer=object_id).defer("body").order_by("-pk")[:10]
+            rows = InboundEvent.objects.filter(insurer=int(object_id)).defer("body").order_by("-pk")[:10]
             context["latest"] = [
                 {
                     "address": reverse(f"admin:{_APP}_inboundevent_change", args=[event.pk]),
@@ -281,14 +290,14 @@ class InsurerAdmin(InsuranceCompanyAdmin):
         now, made = timezone.now(), bool(said["make"])
         end = timezone.make_aware(datetime.combine(said["old_until"] + timedelta(days=1), time()))
         with transaction.atomic():
-            old = company.tokens.select_for_update().filter(Q(expires_at=None) | Q(expires_at__gt=end))
+            old: Any = company.tokens.select_for_update().filter(Q(expires_at=None) | Q(expires_at__gt=end))
             for token in old:
                 token.expires_at = end
                 token._history_user = request.user
                 token.save(update_fields=["expires_at"])
             value = secrets.token_urlsafe(32) if made else said["new_token"]
-            new = SecurityToken(company=company, token=value, label=said["label"], valid_from=now)
-            new._history_user = request.user  # type: ignore[attr-defined]
+            new: Any = SecurityToken(company=company, token=value, label=said["label"], valid_from=now)
+            new._history_user = request.user
             new.save()
             day = date_format(said["old_until"], "SHORT_DATE_FORMAT")
             change = gettext("Changed to the token %(new)s; older ones live until %(day)s.") % {"new": new, "day": day}
@@ -298,7 +307,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
     def token_off(self, request: HttpRequest, pk: int, token: int) -> HttpResponse:
         """Asks first. From then on the token is refused; its row stays."""
         company = self._for_tokens(request, pk)
-        row = get_object_or_404(SecurityToken, pk=token, company=company)
+        row: Any = get_object_or_404(SecurityToken, pk=token, company=company)
         if request.method == "POST":
             if _lives(row, timezone.now()):
                 row.expires_at = timezone.now()
