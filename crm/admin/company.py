@@ -32,17 +32,32 @@ def token_state(token: SecurityToken) -> SafeString:
     return badge("good", "✔", token)
 
 
+def may_manage_tokens(request: HttpRequest) -> bool:
+    return bool(request.user.has_perm("crm.manage_tokens"))
+
+
 class TokenInline(TokenInlineBase):
-    """The tokens there are. Of the value only the last characters, and nothing of it in the form."""
+    """The tokens there are. Of the value only the last characters, and nothing of it in the form. Who may see the
+    company sees how they stand; one that is switched off stays, so that the history can be read."""
 
     model = SecurityToken
     verbose_name_plural = _("security tokens")
     extra = max_num = 0
+    can_delete = False
     fields = ("state", "label", "valid_from", "expires_at", ("created_at", "last_used_at"))
     readonly_fields = ("state", "created_at", "last_used_at")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_manage_tokens(request)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if may_manage_tokens(request) else ("state",)
 
     @admin.display(description=_("token"))
     def state(self, token: SecurityToken) -> SafeString:
@@ -83,8 +98,11 @@ class NewTokenInline(TokenInlineBase):
     def get_queryset(self, request: HttpRequest) -> "QuerySet[SecurityToken]":
         return super().get_queryset(request).none()
 
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_manage_tokens(request)
+
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_add_permission(request, obj)
+        return may_manage_tokens(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -148,16 +166,16 @@ class InsuranceCompanyAdmin(OfficeAdmin):
         if issubclass(formset.form, NewTokenForm):
             for row in formset.extra_forms:
                 if row.instance in formset.new_objects:
-                    self._tell_once(request, row)
+                    tell_once(request, row.instance, made=not row.cleaned_data.get("new_token"))
 
-    def _tell_once(self, request: HttpRequest, row: NewTokenForm) -> None:
-        token = row.instance
-        if row.cleaned_data.get("new_token"):
-            messages.success(request, gettext("The token that ends with %s is stored.") % token.last4)
-        else:
-            # The only time that anybody sees it: it is kept encrypted, and no page reads it.
-            messages.warning(
-                request,
-                gettext("The new token for %(company)s is %(token)s. Copy it now: it is not shown again.")
-                % {"company": token.company, "token": token.token},
-            )
+
+def tell_once(request: HttpRequest, token: SecurityToken, *, made: bool) -> None:
+    if not made:
+        messages.success(request, gettext("The token that ends with %s is stored.") % token.last4)
+        return
+    # The only time that anybody sees it: it is kept encrypted, and no page reads it.
+    messages.warning(
+        request,
+        gettext("The new token for %(company)s is %(token)s. Copy it now: it is not shown again.")
+        % {"company": token.company, "token": token.token},
+    )

@@ -2,7 +2,9 @@
 from scalepoint_integration.admin import (  # noqa: F401
     case,
     connection,
+    defaultvalues,
     event,
+    insurer,
     outbound,
     overview,
     setup,

@@ -4,6 +4,7 @@ Both are snapshots of the same things, and either may come first; so they are ha
 the inbox, nothing is made until a person has said so (``Case.approved_at``) and the event is run again.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -67,6 +68,50 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     if made:
         notices.about_case(case)
     announce("case_created" if made else "case_updated", case)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a new case would become. ``customer`` is the one that would be used, None where ``new_customer`` (the texts
+    of the one that would be made, ``customer_number`` among them) says so, or where ``problem`` (code and facts)
+    stops it. ``chosen`` is None where the problem is the task's."""
+
+    title: str
+    cut: bool
+    chosen: defaults.Defaults | None
+    customer: Customer | None
+    new_customer: dict[str, str]
+    problem: tuple[str, dict[str, Any]] | None
+
+
+def foresee(connection: Connection, insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts) -> Foreseen:
+    """What would be made of a case that came now, by the rules of a connection that need not be saved. Makes nothing:
+    what a host's adapter may write is taken back."""
+    adapter, rule = get_adapter(), defaults.customer_rule(connection, insurer)
+    customer, new, chosen, problem = None, {}, None, None
+    with transaction.atomic():
+        try:
+            fit = adapter.find_customers(facts, insurer, rule) if insurer.pk else []
+            customer = fit[0] if len(fit) == 1 else None
+            if len(fit) > 1:
+                reason = adapter.customer_number(facts) or facts.policy_number or insurer.name
+                problem = ("SP-203", {"reason": reason, "customers": [each.pk for each in fit]})
+            elif customer is None:
+                by_number = rule.phone_as_customer_number and rule.customer_is != "insurer"
+                number = adapter.customer_number(facts) if by_number else ""
+                new = {**adapter.customer_facts(facts, insurer, rule), "customer_number": number}
+        except NeedsPerson as stopped:
+            problem = (stopped.code, stopped.facts)
+        try:
+            # A customer that is made gets the team and the responsible of the default values.
+            chosen = defaults.resolve(connection, insurer, customer)
+        except NeedsPerson as stopped:
+            problem = (stopped.code, stopped.facts)
+        title, cut = naming.render(connection.case_name_template, _names(insurer, facts, ordered), TITLE_LIMIT)
+        template = chosen.values["task_template"] if chosen else None
+        title = fitting(Task, adapter.compose(template, {"title": title, "description": ""}))["title"]
+        transaction.set_rollback(True)
+    return Foreseen(title, cut, chosen, customer, new, problem)
 
 
 def _insurer(event: InboundEvent, said: Assignment, adapter: Adapter) -> InsuranceCompany | None:
@@ -161,7 +206,7 @@ def _catch_up(case: Case, service: Service, task: Task, adapter: Adapter) -> Non
         case=case, event_type__in=TYPES, status=InboundEvent.Status.DONE, replay_of=None
     ).exclude(body=None)
     for body in rows.order_by("pk").values_list("body", flat=True):
-        said = parse(strict_json.parse(bytes(body)))
+        said = parse(strict_json.parse(bytes(body or b"null")))
         if _speaks_of(said, service):
             adapter.add_contacts(task, said.contacts)
             images.request(service, said.images)
