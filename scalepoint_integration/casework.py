@@ -7,7 +7,8 @@ not done again. The case that the caller holds is not changed; read it again.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -27,6 +28,7 @@ from scalepoint_integration.models import (
     InboundEvent,
     OfficeNote,
     OutboundEvent,
+    Payment,
     Service,
     UserSettings,
 )
@@ -276,6 +278,45 @@ def add_note(case: Case, by: Any, text: str, *, share: bool = False) -> OfficeNo
             note.sending = _share(held, by, text)
         note.save()
     return note
+
+
+def tell_payment(case: Case, by: Any, payment: Payment, status: str) -> OutboundEvent:
+    """Tell Scalepoint that a payment was processed or cancelled (outbox.PAYMENT_STATUSES). Raises NotPossible."""
+    with _held(case, by) as held:
+        sending = outbox.send_payment_status(held, payment.uuid, status, by)
+        if sending is None:
+            raise NotPossible(_("Payment status to Scalepoint is switched off on the connection."))
+        Payment.objects.filter(pk=payment.pk, case=held).update(status=status)
+    return sending
+
+
+def invoice(case: Case, *, number: str, date: date, due: date, title: str, amount: Decimal) -> dict[str, Any]:
+    """An invoice of one line in Scalepoint's shape. Inferred: the name of the amount; the page breaks off before it."""
+    return {
+        "number": number,
+        "date": _noon(date),
+        "dueDate": _noon(due),
+        "expenseType": "Invoice",
+        "invoiceType": "ExternalSupplier",
+        "isDraft": False,
+        "issuer": {"name": case.connection.company_name},
+        "payer": {"name": case.insurer.name if case.insurer else ""},
+        "items": [{"title": title, "amount": amount}],
+    }
+
+
+def _noon(day: date) -> datetime:
+    """A day as a moment that is the same day in every country near."""
+    return datetime.combine(day, time(12), tzinfo=UTC)
+
+
+def send_invoice(case: Case, by: Any, expense: dict[str, Any]) -> OutboundEvent:
+    """Raises NotPossible; NeedsPerson (SP-413) where something is missing."""
+    with _held(case, by) as held:
+        sending = outbox.send_expense(held, expense, by)
+        if sending is None:
+            raise NotPossible(_("Invoices to Scalepoint are switched off on the connection."))
+    return sending
 
 
 def scalepoint_user_name(user: Any) -> str:

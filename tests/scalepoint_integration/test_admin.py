@@ -19,7 +19,7 @@ APP = "scalepoint_integration"
 # Queries of a list with 30 rows, and of a page; a new one needs a reason. The list of cases: the choices of four
 # filters, the counts of the tabs, the saved views, and the images and the tasks of its rows.
 LISTS = {"connection": 4, "case": 12, "inboundevent": 10, "refusal": 8}
-PAGES = {"connection": 21, "case": 18, "inboundevent": 14, "refusal": 7}
+PAGES = {"connection": 21, "case": 45, "inboundevent": 14, "refusal": 7}
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_another_customer_on_a_case_is_not_written_over(world: World, ole: Any) 
 
 
 def test_the_chosen_company_runs_what_waited(world: World, ole: Any) -> None:
-    event = merged(assignment(), {"case": {"insuranceCompany": {"alias": "unheard-of"}}})
+    event = merged(assignment(), {"case": {"policy": {"insuranceCompany": {"alias": "unheard-of"}}}})
     receive(world, event)
     InboundEvent.objects.update(insurer=None)
     inbox.drain()

@@ -1,0 +1,148 @@
+"""What happened on a case, in order: events and their tries, what was said and sent, what the office changed.
+
+Bounded, and a fixed number of queries however much happened.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from scalepoint_integration import cases
+from scalepoint_integration.errors import describe
+from scalepoint_integration.models import Case, EventAttempt, ImagePull, InboundEvent, OutboundEvent
+from scalepoint_integration.workqueue import QueueItem
+from tasks.models import Task
+
+EVENTS = {
+    "attachments_updated": gettext_lazy("Files changed"),
+    "case_created": gettext_lazy("Case made in Scalepoint"),
+    "case_settled": gettext_lazy("Case settled"),
+    "claim_updated": gettext_lazy("Case closed, reopened or changed"),
+    "message_received": gettext_lazy("Message received"),
+    "repair_service_requested": gettext_lazy("New case"),
+    "repair_updated": gettext_lazy("Case changed"),
+    "reserve_updated": gettext_lazy("Reserve changed"),
+}
+# What people change that is worth a line.
+_FIELDS = ("status", "insurer", "customer", "responsible", "team", "deadline", "is_test", "anonymised_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``icon`` is one of good, bad, wait, said, office; ``who`` is "" where nobody in the office did it."""
+
+    at: datetime
+    icon: str
+    text: str
+    who: str = ""
+    event_id: int | None = None
+
+
+def of(case: Case, limit: int = 200) -> list[Entry]:
+    """The newest first."""
+    found = [entry for source in _SOURCES for entry in source(case, limit)]
+    return sorted(found, key=lambda entry: entry.at, reverse=True)[:limit]
+
+
+def _events(case: Case, limit: int) -> Iterator[Entry]:
+    rows = InboundEvent.objects.filter(case=case).defer("body").order_by("-pk")[:limit]
+    for event in rows:
+        name = str(EVENTS.get(event.event_type, event.event_type))
+        yield Entry(event.received_at, "wait", _("Received: %(what)s") % {"what": name}, event_id=event.pk)
+        if event.finished_at and event.status == QueueItem.Status.DONE:
+            yield Entry(event.finished_at, "good", _("Handled: %(what)s") % {"what": name}, event_id=event.pk)
+        if event.finished_at and event.status == QueueItem.Status.IGNORED:
+            because = event.ignored_because or describe(event.error_code, event.error_facts).what
+            yield Entry(event.finished_at, "wait", _("Set aside: %(why)s") % {"why": because}, event_id=event.pk)
+
+
+def _tries(case: Case, limit: int) -> Iterator[Entry]:
+    rows = EventAttempt.objects.filter(event__case=case).select_related("retried_by").order_by("-pk")[:limit]
+    for row in rows:
+        who = str(row.retried_by) if row.retried_by else ""
+        text = describe(row.error_code, row.error_facts).what
+        if who:
+            text = _("%(what)s. Tried again") % {"what": text}
+        yield Entry(row.at, "bad", text, who, row.event_id)
+
+
+def _messages(case: Case, limit: int) -> Iterator[Entry]:
+    for row in case.messages.exclude(sent_at=None).order_by("-sent_at")[:limit]:
+        if row.sent_at:
+            sender = row.sender_name or row.sender_role or "?"
+            yield Entry(row.sent_at, "said", _("Message from %(sender)s: %(text)s") % {"sender": sender, "text": row})
+
+
+def _notes(case: Case, limit: int) -> Iterator[Entry]:
+    for note in case.case_notes.order_by("-said_at")[:limit]:
+        yield Entry(note.said_at, "said", note.text[:300] or note.kind)
+    for written in case.office_notes.select_related("author").order_by("-pk")[:limit]:
+        who = str(written.author) if written.author else ""
+        yield Entry(written.created_at, "office", _("Note: %(text)s") % {"text": written.text[:200]}, who)
+
+
+def _sendings(case: Case, limit: int) -> Iterator[Entry]:
+    rows = OutboundEvent.objects.filter(case=case).defer("content").select_related("created_by").order_by("-pk")
+    for row in rows[:limit]:
+        facts = {"what": row.get_kind_display(), "state": row.get_status_display()}
+        who = str(row.created_by) if row.created_by else ""
+        icon = {QueueItem.Status.DONE.value: "good", QueueItem.Status.FAILED.value: "bad"}.get(row.status, "wait")
+        yield Entry(row.created_at, icon, _("To Scalepoint: %(what)s (%(state)s)") % facts, who)
+
+
+def _images(case: Case, limit: int) -> Iterator[Entry]:
+    rows = ImagePull.objects.filter(service__case=case).exclude(finished_at=None).values("status")
+    for row in rows.annotate(count=Count("pk"), at=Max("finished_at")):
+        if row["status"] == ImagePull.Status.DONE:
+            yield Entry(
+                row["at"], "good", ngettext("%d image fetched", "%d images fetched", row["count"]) % row["count"]
+            )
+        elif row["status"] == ImagePull.Status.FAILED:
+            text = ngettext("%d image could not be fetched", "%d images could not be fetched", row["count"])
+            yield Entry(row["at"], "bad", text % row["count"])
+
+
+def _tasks(case: Case, limit: int) -> Iterator[Entry]:
+    for task in Task.objects.filter(scalepoint_service__case=case).order_by("-pk")[:limit]:
+        yield Entry(task.created_at, "good", _("Task %(number)s was made") % {"number": task.pk})
+
+
+def _changes(case: Case, limit: int) -> Iterator[Entry]:
+    """Each line of the history that differs from the one before it, in the words of the fields."""
+    rows = list(
+        case.history.select_related("history_user", "insurer", "customer", "responsible", "team").order_by(
+            "-history_id"
+        )[: limit + 1]
+    )
+    for new, old in zip(rows, [*rows[1:], None], strict=False):
+        changed = [name for name in _FIELDS if old is None or _raw(new, name) != _raw(old, name)]
+        if old is None and len(rows) > limit:
+            continue  # what stood before it is not known here
+        words = [f"{Case._meta.get_field(name).verbose_name}: {_shown(new, name)}" for name in changed]  # type: ignore[union-attr]
+        if old is None:
+            words = [word for word, name in zip(words, changed, strict=True) if _raw(new, name)]
+        reason = new.history_change_reason
+        if reason and reason not in cases.MARKED.values():
+            words.append(reason)
+        if words:
+            yield Entry(new.history_date, "office", " · ".join(words), str(new.history_user or ""))
+
+
+def _raw(row: Any, name: str) -> Any:
+    return getattr(row, Case._meta.get_field(name).attname)  # type: ignore[union-attr]
+
+
+def _shown(row: Any, name: str) -> str:
+    if name == "status":
+        return str(Case.Status(row.status).label)
+    if name in ("is_test", "anonymised_at"):
+        return _("yes") if getattr(row, name) else _("no")
+    return str(getattr(row, name) or _("none"))
+
+
+_SOURCES = (_events, _tries, _messages, _notes, _sendings, _images, _tasks, _changes)
