@@ -125,13 +125,12 @@ class OverviewAdmin(PageAdmin):
         css = {"all": ["scalepoint/overview.css"]}
 
     def get_urls(self) -> list[Any]:
-        """The page and its two buttons. Not the forms of a ModelAdmin: they would show the whole connection."""
         wrap = self.admin_site.admin_view
         name = f"{_APP}_overview"
         return [
-            path("", wrap(self.changelist_view), name=f"{name}_changelist"),
             path("handle/", wrap(self.handle_now), name=f"{name}_handle"),
             path("<int:pk>/switch/", wrap(self.turn_switch), name=f"{name}_switch"),
+            *super().get_urls(),
         ]
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:

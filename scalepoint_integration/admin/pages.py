@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -25,8 +26,8 @@ else:
 
 
 class PageAdmin(ModelAdmin):
-    """A page in the place of the list of a proxy model: ``page_template``, ``title`` and ``page_context``. Extends
-    scalepoint/page.html. What else the page does gets addresses of its own in ``get_urls``; each asks ``allow``."""
+    """A page in the place of the list of a proxy model: ``page_template`` (extends scalepoint/page.html), ``title`` and
+    ``page_context``. What else the page does gets addresses of its own in ``get_urls``; each asks ``allow``."""
 
     page_template = ""
     title: Any = ""
@@ -36,6 +37,11 @@ class PageAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_urls(self) -> list[Any]:
+        """The page alone. The forms of a ModelAdmin would show, and change, the whole row behind the proxy."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        return [path("", self.admin_site.admin_view(self.changelist_view), name=name)]
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         return {}

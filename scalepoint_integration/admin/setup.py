@@ -87,14 +87,13 @@ class SetupAdmin(PageAdmin):
         js = ["scalepoint/setup.js"]
 
     def get_urls(self) -> list[Any]:
-        """The addresses of this page alone: the admin's form of a row would show, and change, the whole connection."""
         wrap, name = self.admin_site.admin_view, "scalepoint_integration_setup"
         return [
-            path("", wrap(self.changelist_view), name=f"{name}_changelist"),
             path("first/", wrap(self.make_first), name=f"{name}_first"),
             path("switch-on/", wrap(self.switch_on), name=f"{name}_switch_on"),
             path("mail/", wrap(self.write_mail), name=f"{name}_mail"),
             path("mail/<int:pk>/", wrap(self.sent_mail), name=f"{name}_sent_mail"),
+            *super().get_urls(),
         ]
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
