@@ -256,7 +256,7 @@ def _test_case(connection: Connection) -> Row:
         _("A test case came all the way through"),
         _("You"),
         _moment(newest) if newest else "",
-        _to(_("Run again") if newest else _("Send a test case"), "testcase_changelist", of=connection),
+        _to(_("Test again") if newest else _("Send a test case"), "testcase_changelist", of=connection),
     )
 
 

@@ -242,6 +242,7 @@ def test_whoever_may_only_look_changes_nothing(known: Connection) -> None:
     page = looker.get(url())
     assert page.status_code == 200
     assert "<form" not in page.content.decode().split('id="content-main"')[1]
+    assert 'class="button"' not in page.content.decode().split('id="content-main"')[1]
     assert looker.get(url("sent_mail", row.pk)).status_code == 200
     assert looker.get(url("mail")).status_code == 403
     for wanted in ("company", "preview", "send", "outside"):
