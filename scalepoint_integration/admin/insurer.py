@@ -123,7 +123,7 @@ class TokenPartInline(TokenInline):
 
 
 class InsurerAdmin(InsuranceCompanyAdmin):
-    list_display: ClassVar[Any] = (
+    list_display: Any = (
         "name",
         "aliases",
         "tokens_now",
