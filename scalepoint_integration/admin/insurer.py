@@ -123,7 +123,7 @@ class TokenPartInline(TokenInline):
 
 
 class InsurerAdmin(InsuranceCompanyAdmin):
-    list_display: ClassVar[Any] = (
+    list_display: Any = (
         "name",
         "aliases",
         "tokens_now",
@@ -134,7 +134,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
         "test",
     )
     list_select_related: ClassVar[Any] = False
-    list_filter: ClassVar[Any] = ("active",)
+    list_filter: ClassVar[Any] = ()  # its box would push the last columns out of sight
     change_list_template = "scalepoint/insurer_list.html"
     change_form_template = "scalepoint/insurer.html"
     fieldsets: ClassVar[Any] = (
@@ -159,6 +159,9 @@ class InsurerAdmin(InsuranceCompanyAdmin):
         InsuranceCompanyAdmin.fieldsets[-1],
     )
     inlines = [TokenPartInline, *InsuranceCompanyAdmin.inlines[1:]]
+
+    class Media:
+        css = {"all": ["scalepoint/insurer.css"]}
 
     # The list
 

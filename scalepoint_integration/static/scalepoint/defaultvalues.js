@@ -5,6 +5,9 @@ document.addEventListener("DOMContentLoaded", () => {
   if (!form) return;
   const field = form.querySelector("[data-sp-template]");
   const shown = document.getElementById("sp-preview");
+  // Until somebody stood in the field its cursor is at the very beginning, where nobody wants a merge field.
+  let stood = false;
+  field.addEventListener("focus", () => { stood = true; });
   let timer = 0;
   let newest = 0;
   const follow = () => {
@@ -25,7 +28,9 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   for (const button of form.querySelectorAll("[data-sp-insert]")) {
     button.addEventListener("click", () => {
-      field.setRangeText(button.dataset.spInsert, field.selectionStart, field.selectionEnd, "end");
+      const end = field.value.length;
+      const from = stood ? field.selectionStart : end;
+      field.setRangeText(button.dataset.spInsert, from, stood ? field.selectionEnd : end, "end");
       field.focus();
       follow();
     });
