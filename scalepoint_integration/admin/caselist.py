@@ -379,7 +379,7 @@ class CaseList(BigTableAdmin):
         return (queryset.filter(matches(search_term)) if search_term.strip() else queryset), False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        response = super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, {"title": _("Cases"), **(extra_context or {})})
         context = getattr(response, "context_data", None)
         if context and "cl" in context:
             context.update(self._around(request, context["cl"]))
