@@ -330,6 +330,7 @@ class CaseList(BigTableAdmin):
         ReasonFilter,
         TestFilter,
     )
+    show_facets = admin.ShowFacets.NEVER  # a count of the table for each choice
     search_fields = ("search_text",)  # how is in get_search_results
     search_help_text = _(
         "Name, address, telephone, case number, policy number, damage type, task, requisition number, customer number, "
@@ -378,7 +379,7 @@ class CaseList(BigTableAdmin):
         return (queryset.filter(matches(search_term)) if search_term.strip() else queryset), False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        response = super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, {"title": _("Cases"), **(extra_context or {})})
         context = getattr(response, "context_data", None)
         if context and "cl" in context:
             context.update(self._around(request, context["cl"]))
@@ -393,6 +394,7 @@ class CaseList(BigTableAdmin):
         around: dict[str, Any] = {
             "tabs": [(key, label, counts.get(key, ""), key == tab) for key, label in TABS.items()],
             "columns": [(name, *COLUMNS[name][:1], name in cl.list_display) for name in COLUMNS if name != "reference"],
+            "narrowed": narrowed - {"q"},
             "saved_views": SavedView.objects.filter(user=request.user.pk)[:MOST_VIEWS],
             "query": _query(request.GET),
             "may_export": self.has_export_permission(request),
@@ -410,7 +412,7 @@ class CaseList(BigTableAdmin):
     @admin.display(description=_hidden(_("unread")))
     def unread_dot(self, case: Case) -> Any:
         if not case.unread:
-            return ""
+            return SafeString("<span></span>")  # nothing at all would be shown as a dash
         return format_html('<span class="sp-unread"><span class="sp-hidden">{}</span></span>', _("Unread"))
 
     @admin.display(description=_("case number"), ordering="number")
