@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Max
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -74,8 +75,8 @@ def _tries(case: Case, limit: int) -> Iterator[Entry]:
 def _messages(case: Case, limit: int) -> Iterator[Entry]:
     for row in case.messages.exclude(sent_at=None).order_by("-sent_at")[:limit]:
         if row.sent_at:
-            sender = row.sender_name or row.sender_role or "?"
-            yield Entry(row.sent_at, "said", _("Message from %(sender)s: %(text)s") % {"sender": sender, "text": row})
+            sender, text = row.sender_name or row.sender_role or "?", (row.subject or row.content)[:200]
+            yield Entry(row.sent_at, "said", _("Message from %(sender)s: %(text)s") % {"sender": sender, "text": text})
 
 
 def _notes(case: Case, limit: int) -> Iterator[Entry]:
@@ -130,7 +131,7 @@ def _changes(case: Case, limit: int) -> Iterator[Entry]:
         if reason and reason not in cases.MARKED.values():
             words.append(reason)
         if words:
-            yield Entry(new.history_date, "office", " · ".join(words), str(new.history_user or ""))
+            yield Entry(new.history_date, "office", capfirst(" · ".join(words)), str(new.history_user or ""))
 
 
 def _raw(row: Any, name: str) -> Any:

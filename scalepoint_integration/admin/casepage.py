@@ -489,7 +489,7 @@ class CasePage(BigTableAdmin):
         return HttpResponseRedirect(self._url(pk))
 
     def _case(self, request: HttpRequest, pk: int) -> Case:
-        case = self.get_queryset(request).select_related("insurer").filter(pk=pk).first()
+        case: Case | None = self.get_queryset(request).select_related("insurer").filter(pk=pk).first()
         if case is None:
             raise Http404
         return case

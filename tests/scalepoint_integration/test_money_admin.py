@@ -82,7 +82,7 @@ def test_more_settlements_take_no_more_queries(world: World, settled: Case) -> N
         handle(world, merged(fixture("case_settled/documented"), {"settlement": {"revisionToken": f"R{number}"}}))
     with CaptureQueriesContext(connection) as four:
         page(office, settled)
-    assert len(four) == len(one) <= 25
+    assert len(four) == len(one) <= 40
 
 
 def test_a_payment_that_was_left_out_names_no_party_of_the_newer_statement(world: World, settled: Case) -> None:
