@@ -256,6 +256,8 @@ def labels() -> Iterator[tuple[str, Any]]:
         config = apps.get_app_config(app)
         yield app, config.verbose_name
         for model in config.get_models():
+            if model.__name__.startswith("Historical"):
+                continue  # stands behind the history page, which shows the labels of the model itself
             yield model._meta.label, model._meta.verbose_name
             yield model._meta.label, model._meta.verbose_name_plural
             for each in (*model._meta.fields, *model._meta.many_to_many):

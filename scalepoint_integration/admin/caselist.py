@@ -23,7 +23,7 @@ from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -77,10 +77,10 @@ _SOLVE = {
 }
 TABS: dict[str, Any] = {
     "new": _("New"),
-    "mine": _("Mine"),
+    "mine": pgettext_lazy("cases", "Mine"),
     "unassigned": _("Unassigned"),
     "needs_action": _("Needs action"),
-    "overdue": _("Overdue"),
+    "overdue": pgettext_lazy("cases", "Overdue"),
     "all": _("All"),
 }
 _EMPTY = {
@@ -598,7 +598,7 @@ class CaseList(BigTableAdmin):
     def close(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         form = CloseForm(request.POST if "apply" in request.POST else None)
         if not form.is_valid():
-            return self._ask(request, queryset, form, "close", _("Close cases"), _("Close"))
+            return self._ask(request, queryset, form, "close", _("Close cases"), _("Close cases"))
         reason = form.cleaned_data["reason"]
         count = self._each(request, queryset, lambda case: casework.close(case, request.user, reason))
         if count:

@@ -37,7 +37,7 @@ _SECTIONS: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
     (_("When a case comes"), "", ("new_cases", "winner")),
     (_("Case name"), "", ("case_name_template",)),
     (_("The customer on a case"), "", _RULES),
-    (_("Messages"), "", ("failure_recipients", "silence_days")),
+    (_("Who is told"), "", ("failure_recipients", "silence_days")),
     (_("Lists"), _("What a new task gets from each list."), DIMENSIONS),
     (_("Your company"), _("Stands in the mail to Scalepoint."), _FACTS),
 )

@@ -47,7 +47,7 @@ EVENT_WORDS = {
     "message_received": _("Message"),
     "attachments_updated": _("Files"),
     "claimline_changed": _("Line of the claim changed"),
-    "order_created": _("Order"),
+    "order_created": _("Order made"),
     "task_created": _("Task in Scalepoint"),
     "selfservice_received": _("What the policyholder wrote"),
     "reserve_updated": _("Reserve"),

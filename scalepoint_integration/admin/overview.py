@@ -258,7 +258,7 @@ def _counters(request: HttpRequest, scope: Scope, numbers: dict[str, int]) -> li
         of_cases(_("Needs action"), "needs_action", "bad", "⚠"),
         of_cases(_("New cases"), "new", "", "●"),
         of_cases(_("Unassigned"), "unassigned", "wait", "●"),
-        of_cases(_("Overdue"), "overdue", "bad", "⚠"),
+        of_cases(pgettext("cases", "Overdue"), "overdue", "bad", "⚠"),
         Counter(
             _("Failed events"),
             failed,

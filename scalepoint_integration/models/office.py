@@ -140,6 +140,8 @@ class Heartbeat(models.Model):
 
     class Meta:
         default_permissions = ()
+        verbose_name = _("background job")
+        verbose_name_plural = _("background jobs")
 
     def __str__(self) -> str:
         return self.name
