@@ -96,11 +96,9 @@ def _case_number_failed(item: OutboundEvent, now: datetime, token: str) -> Body:
 
 def _message(item: OutboundEvent, now: datetime, token: str) -> Body:
     """A message on the claim; its type can make tasks for the handlers. Inferred: the event's name (setting
-    EVENT_NAME_MESSAGE) and the names inside ``message``, among them the writer's user name."""
+    EVENT_NAME_MESSAGE) and the names inside ``message``."""
     said = {name: item.facts.get(name) for name in ("subject", "text", "type") if item.facts.get(name)}
     _fact(item, "text")
-    if item.facts.get("user_name"):
-        said["userName"] = item.facts["user_name"]
     return _event(item, now, case=_case(item), message=said)
 
 
