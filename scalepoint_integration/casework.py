@@ -325,10 +325,9 @@ def scalepoint_user_name(user: Any) -> str:
 
 
 def _share(case: Case, by: Any, text: str) -> OutboundEvent:
-    name = scalepoint_user_name(by)
-    if not name:
+    if not scalepoint_user_name(by):  # it travels with the message (outbox.bodies)
         raise NotPossible(_("You have no Scalepoint user name yet. Write it in your own settings, and try again."))
-    sending = outbox.send_message(case, "", text, by, user_name=name)
+    sending = outbox.send_message(case, "", text, by)
     if sending is None:
         raise NotPossible(
             _("Messages to Scalepoint are switched off on the connection. An administrator can switch them on.")

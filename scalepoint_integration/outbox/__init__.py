@@ -64,12 +64,10 @@ def send_case_number_failed(case: Case, text: str, user: Any = None) -> Outbound
     return request(case.connection, case, Kind.CASE_NUMBER_FAILED, str(case.pk), {"text": text}, user=user)
 
 
-def send_message(
-    case: Case, subject: str, text: str, user: Any = None, key: str = "", user_name: str = ""
-) -> OutboundEvent | None:
+def send_message(case: Case, subject: str, text: str, user: Any = None, key: str = "") -> OutboundEvent | None:
     """``key`` is the form's own, at most 64 characters: pressed twice is sent once. Without it each call is a
-    message. ``user_name`` is the writer's at Scalepoint."""
-    facts = {"subject": subject, "text": text, **({"user_name": user_name} if user_name else {})}
+    message."""
+    facts = {"subject": subject, "text": text}
     return request(case.connection, case, Kind.MESSAGE, key or uuid4().hex, facts, user=user)
 
 

@@ -300,10 +300,7 @@ def test_sharing_needs_a_name_and_the_switch(world: World, ole: Any) -> None:
         casework.add_note(the_case(), ole, "Vi kommer tirsdag", share=True)
     sent = OutboundEvent.objects.get()
     assert OfficeNote.objects.get().sending == sent
-    assert (sent.facts["text"], sent.facts["user_name"], sent.created_by) == (
-        *("Vi kommer tirsdag", "ole-i-scalepoint"),
-        ole,
-    )
+    assert (sent.facts["text"], sent.created_by) == ("Vi kommer tirsdag", ole)
 
 
 def everything_about(case: Case) -> str:

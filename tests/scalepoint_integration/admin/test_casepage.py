@@ -190,7 +190,8 @@ def test_sharing_a_note(world: World) -> None:
     world.connection.send_messages = True
     world.connection.save()
     assert "goes to Scalepoint" in press(office, "note", text="Hej", share="on")
-    assert OutboundEvent.objects.get().facts == {"subject": "", "text": "Hej", "user_name": "ole-der"}
+    sent = OutboundEvent.objects.get()
+    assert (sent.facts, sent.created_by) == ({"subject": "", "text": "Hej"}, ole())
 
 
 def test_sharing_needs_its_own_permission(world: World) -> None:
