@@ -76,11 +76,12 @@ def _make_rows(admin: dict[str, str], scalepoint_url: str = "") -> list[dict[str
     from django.db import transaction
 
     from crm.models import CustomerType, InsuranceCompany, SecurityToken, Team
-    from scalepoint_integration.models import Connection
+    from scalepoint_integration.models import Connection, UserSettings
     from tasks.models import TaskTemplate, TaskTemplateItem
 
     with transaction.atomic():
         user = User.objects.create_superuser(email="", first_name="Eksempel", last_name="Bruger", **admin)
+        UserSettings.objects.create(user=user, scalepoint_user_name="eksempel")
         team = Team.objects.create(name="Skadeteam")
         team.members.add(user)
         template = TaskTemplate.objects.create(name="Skadesag", days_to_deadline=14, team=team)

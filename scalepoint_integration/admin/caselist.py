@@ -351,9 +351,6 @@ class CaseList(BigTableAdmin):
         "close",
     ]
 
-    class Media:
-        css = {"all": ["scalepoint/caselist.css"]}
-
     def get_urls(self) -> list[URLPattern]:
         name = "scalepoint_integration_case"
         wrap = self.admin_site.admin_view
@@ -506,7 +503,7 @@ class CaseList(BigTableAdmin):
     def assign(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         form = AssignForm(request.POST if "apply" in request.POST else None)
         if not form.is_valid():
-            return self._ask(request, queryset, form, "assign", _("Assign responsible or team"), _("Assign"))
+            return self._ask_first(request, queryset, form, "assign", _("Assign responsible or team"), _("Assign"))
         wanted: dict[str, Any] = {}
         if form.cleaned_data["responsible"] or form.cleaned_data["nobody"]:
             wanted["responsible"] = form.cleaned_data["responsible"]
@@ -598,7 +595,7 @@ class CaseList(BigTableAdmin):
     def close(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         form = CloseForm(request.POST if "apply" in request.POST else None)
         if not form.is_valid():
-            return self._ask(request, queryset, form, "close", _("Close cases"), _("Close cases"))
+            return self._ask_first(request, queryset, form, "close", _("Close cases"), _("Close cases"))
         reason = form.cleaned_data["reason"]
         count = self._each(request, queryset, lambda case: casework.close(case, request.user, reason))
         if count:
@@ -627,7 +624,7 @@ class CaseList(BigTableAdmin):
         self.message_user(request, said, messages.ERROR)
         return []
 
-    def _ask(
+    def _ask_first(
         self, request: HttpRequest, queryset: QuerySet[Case], form: forms.Form, action: str, title: Any, button: Any
     ) -> HttpResponse | None:
         """The page between choosing an action and doing it: which cases, and what the action needs to know."""
