@@ -29,7 +29,7 @@ from django.views.decorators.http import require_POST
 
 from crm.admin.base import ResponsibleFilter, active, badge
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import cases, casework, export, lifecycle, workqueue
+from scalepoint_integration import cases, casework, export, figures, lifecycle, workqueue
 from scalepoint_integration.admin import money
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.admin.pages import when
@@ -97,15 +97,9 @@ _hidden = lazy(partial(format_html, '<span class="sp-hidden">{}</span>'), SafeSt
 
 
 def tab_conditions(user: Any) -> dict[str, Q]:
-    """What stands under each tab, for that reader. Only open cases; under All stands everything."""
-    opened = Q(status__in=OPEN)
-    return {
-        "new": Q(status=Case.Status.NEW),
-        "mine": opened & Q(responsible=user.pk),
-        "unassigned": opened & Q(responsible=None),
-        "needs_action": Q(status=Case.Status.NEEDS_ACTION),
-        "overdue": opened & Q(deadline__lt=timezone.localdate()),
-    }
+    """What stands under each tab, for that reader: the overview's numbers lead here, so they are the same."""
+    today = timezone.localdate()
+    return {tab: figures.tab(tab, user.pk, today) for tab in TABS if tab != "all"}
 
 
 def tab_counts(user: Any) -> dict[str, str]:
