@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python -m
 READY_VENV := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-browser screenshots chromium lint lock messages clean
+.PHONY: help demo test test-faults test-browser screenshots chromium lint bench lock messages clean
 MAKEFLAGS += --no-print-directory
 
 # What a shell may have set for another project.
@@ -44,6 +44,9 @@ lint: $(READY_VENV) ## ruff and mypy
 	$(RUN) mypy
 
 UV_COMPILE := $(VENV)/bin/uv pip compile -q pyproject.toml --generate-hashes --no-annotate --no-header --universal
+bench: $(READY_VENV) ## how much slower the pages get with a million events; a few minutes
+	@$(RUN) benchmarks.lists
+
 lock: $(READY_VENV) ## requirements*.txt anew from pyproject.toml
 	$(UV_COMPILE) --extra site -o requirements.txt
 	$(UV_COMPILE) --extra site --extra dev -c requirements.txt -o requirements-dev.txt

@@ -1,11 +1,13 @@
 """Screen 1, the front page: is it working, and what must I do today? The numbers are figures.py's."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -28,6 +30,7 @@ from scalepoint_integration.figures import Change, Scope, State
 from scalepoint_integration.models import Case, Connection, Overview
 
 _APP = "scalepoint_integration"
+_SILENCE_KEPT = 300
 _LOOK = {
     State.READY: ("good", "✔"),
     State.MISSING: ("bad", "✖"),
@@ -323,9 +326,22 @@ def _stopped(request: HttpRequest, connections: list[Connection]) -> dict[str, A
     }
 
 
+def _silences(connection: Connection, now: datetime) -> list[figures.Silence]:
+    """Asked anew every few minutes: it reads three months of events, and changes in days."""
+    key = f"scalepoint:silent:{connection.pk}:{connection.switch}:{connection.silence_days}"
+    with suppress(Exception):  # a cache that is away
+        kept: list[figures.Silence] | None = cache.get(key)
+        if kept is not None:
+            return kept
+    found = figures.silent(connection, now)
+    with suppress(Exception):
+        cache.set(key, found, _SILENCE_KEPT)
+    return found
+
+
 def _silent(request: HttpRequest, connections: list[Connection], now: datetime) -> list[Alert]:
     alerts = []
-    for silence in (each for connection in connections for each in figures.silent(connection, now)):
+    for silence in (each for connection in connections for each in _silences(connection, now)):
         what = ngettext(
             "Nothing has come from %(company)s for %(days)d working day.",
             "Nothing has come from %(company)s for %(days)d working days.",
