@@ -133,7 +133,9 @@ class Case(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.number or self.case_id or self.token or str(self.pk)
+        # Scalepoint's own names are long and say nothing to anybody: enough of one to tell two cases apart.
+        name = self.case_id or self.token
+        return self.number or (f"{name[:10]}…" if len(name) > 12 else name) or str(self.pk)
 
 
 class Service(models.Model):

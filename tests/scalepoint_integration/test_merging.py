@@ -200,7 +200,7 @@ def test_two_customers_wait_for_a_person_and_nothing_is_merged(world: World) -> 
     told = message(11, BOTH)
     [event] = handle(world, told)
     assert (event.status, event.error_code, event.case) == ("failed", "SP-207", first)
-    assert event.error_facts == {"first": f"{TOKEN} (#{first.pk})", "second": f"{NUMBER} (#{second.pk})"}
+    assert event.error_facts == {"first": f"{TOKEN[:10]}… (#{first.pk})", "second": f"{NUMBER} (#{second.pk})"}
     first.refresh_from_db()
     assert (first.status, first.problem_code, first.number) == ("needs_action", "SP-207", "")
     assert (Case.objects.count(), Customer.objects.count(), CaseMessage.objects.count()) == (2, 2, 0)
