@@ -594,8 +594,10 @@ class CasePage(BigTableAdmin):
             "contacts": list(TaskContact.objects.filter(task__scalepoint_service__case=case).order_by("pk")[:_SHOWN]),
             "payments": list(case.payments.exclude(uuid="").order_by("pk")[:_SHOWN]) if may["money"] else [],
             "entries": timeline.of(case),
-            "events": list(InboundEvent.objects.filter(case=case).defer("body").order_by("-pk")[:_SHOWN]),
-            "timeline_events": timeline.EVENTS,
+            "events": [
+                (event, timeline.EVENTS.get(event.event_type, event.event_type))
+                for event in InboundEvent.objects.filter(case=case).defer("body").order_by("-pk")[:_SHOWN]
+            ],
         }
 
 
