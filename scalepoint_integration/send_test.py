@@ -22,6 +22,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_lazy
 from PIL import Image, ImageDraw, ImageFont
 
@@ -162,7 +163,9 @@ def steps(sent: Sent) -> list[Step]:
         problem = describe(refused[0], {"last4": UNKNOWN_TOKEN[-4:]})
         return [Step("bad", gettext("Refused: %(what)s") % {"what": problem.what}, problem=problem)]
     events = list(InboundEvent.objects.filter(pk__in=sent.event_ids).defer("body").order_by("pk"))
-    found = [Step("good", gettext("Received in %(seconds).1f s") % {"seconds": sent.seconds}, events[0])]
+    found = [
+        Step("good", gettext("Received in %(seconds)s s") % {"seconds": number_format(sent.seconds, 1)}, events[0])
+    ]
     again = len(sent.answers) - len(sent.event_ids)
     if again:
         found.append(Step("good", gettext("Came again, and nothing was made a second time"), events[0]))

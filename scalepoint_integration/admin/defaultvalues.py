@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.urls import path, reverse
+from django.urls import NoReverseMatch, path, reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -41,6 +41,7 @@ _SECTIONS: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
     (_("Lists"), _("What a new task gets from each list."), DIMENSIONS),
     (_("Your company"), _("Stands in the mail to Scalepoint."), _FACTS),
 )
+_SHOWN_WITH = ("team", "responsible", "task_template", "customer_type")
 FIELDS = tuple(name for _title, _text, names in _SECTIONS for name in names)
 # Whose word it is that stands in a value (defaults.py).
 ORIGINS = {
@@ -83,7 +84,7 @@ class DefaultsForm(ConnectionForm):
             field.disabled = not may_change
             if isinstance(field, forms.ModelChoiceField):
                 field.queryset = self._choosable(name, field.queryset)
-                if field.help_text == "" and not isinstance(field, forms.ModelMultipleChoiceField):
+                if not isinstance(field, forms.ModelMultipleChoiceField):
                     field.empty_label = str(_("(none)"))
 
     def _choosable(self, name: str, rows: Any) -> Any:
@@ -208,12 +209,12 @@ class DefaultValuesAdmin(PageAdmin):
                 return HttpResponseRedirect(_address("change", connection))
             table = self._table(request, pk, form.instance) if "_try" in looks else None
         broken = data is not None and not form.is_valid()
-        saved = Connection.objects.get(pk=pk)
+        saved = Connection.objects.select_related(*_SHOWN_WITH).get(pk=pk)
         shown = _previews(request, saved if broken else form.instance, 1)
         context = {
             "connection": saved,
             "form": form,
-            "sections": _sections(form, saved),
+            "sections": _sections(request, form, saved),
             "previews": shown,
             "merge_fields": _merge_fields(),
             "table": table,
@@ -319,7 +320,7 @@ def _previews(request: HttpRequest, connection: Connection, count: int) -> list[
     return shown
 
 
-def _sections(form: DefaultsForm, connection: Connection) -> list[dict[str, Any]]:
+def _sections(request: HttpRequest, form: DefaultsForm, connection: Connection) -> list[dict[str, Any]]:
     companies = list(
         InsuranceCompany.objects.filter(active=True).select_related("team", "responsible", "task_template")[:200]
     )
@@ -327,7 +328,10 @@ def _sections(form: DefaultsForm, connection: Connection) -> list[dict[str, Any]
         {
             "title": title,
             "text": text,
-            "rows": [(form[name], _who_wins(name, connection, companies)) for name in names],
+            "rows": [
+                (form[name], _who_wins(name, connection, companies), _to_add(request, connection, name))
+                for name in names
+            ],
             "preview": "case_name_template" in names,
             "folded": names is DIMENSIONS,
         }
@@ -354,6 +358,21 @@ def _who_wins(name: str, connection: Connection, companies: list[InsuranceCompan
     if name in DIMENSIONS:
         lines.append(_("This value alone decides."))
     return lines
+
+
+def _to_add(request: HttpRequest, connection: Connection, name: str) -> str:
+    """Where one is made, as long as none in use is there to choose; "" for whoever may not."""
+    model = Connection._meta.get_field(name).related_model
+    if name not in ("team", "task_template", "customer_type") or model is None or isinstance(model, str):
+        return ""
+    if getattr(getattr(connection, name), "active", False) or model._default_manager.filter(active(model)).exists():
+        return ""
+    if not request.user.has_perm(f"{model._meta.app_label}.add_{model._meta.model_name}"):
+        return ""
+    try:
+        return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
+    except NoReverseMatch:  # a host that left that page out
+        return ""
 
 
 def _in_words(row: Any, name: str) -> Any:

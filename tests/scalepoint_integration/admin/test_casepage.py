@@ -63,6 +63,13 @@ def ole() -> Any:
     return get_user_model().objects.get(username="ole")
 
 
+def test_events_are_named_in_words(world: World) -> None:
+    handle(world, assignment())
+    shown = page(client_of(*OFFICE, "view_inboundevent")).split('id="raw"')[1]
+    assert "New case" in shown
+    assert "repair_service_requested" not in shown
+
+
 def test_the_buttons_of_a_day(world: World) -> None:
     handle(world, assignment())
     office, team = client_of(*OFFICE), Team.objects.create(name="Tag")

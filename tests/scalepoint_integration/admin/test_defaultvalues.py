@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from crm.models import Customer, Team
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service
-from tasks.models import Task
+from tasks.models import Task, TaskTemplate
 from tests.crm.browser import form
 from tests.world import World, assignment, handle, merged
 
@@ -26,8 +26,8 @@ def address(world: World, page: str = "change") -> str:
     return reverse(f"admin:scalepoint_integration_defaultvalues_{page}", args=[world.connection.pk])
 
 
-def client_of(*permissions: str, superuser: bool = False) -> Client:
-    user = get_user_model().objects.create_user("ole", is_staff=True, is_superuser=superuser)
+def client_of(*permissions: str, superuser: bool = False, name: str = "ole") -> Client:
+    user = get_user_model().objects.create_user(name, is_staff=True, is_superuser=superuser)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
     client.force_login(user)
@@ -69,6 +69,15 @@ def test_all_values_are_there_with_who_wins(world: World, office: Client) -> Non
     assert "[CaseNumber]" in page and "[PolicyNumber]" in page
     Connection.objects.update(winner="customer")
     assert "This value is used where the customer has none." in office.get(address(world)).content.decode()
+
+
+def test_where_nothing_is_in_use_the_page_leads_to_where_it_is_made(world: World, office: Client) -> None:
+    makes = f'There is nothing to choose yet. <a href="{reverse("admin:tasks_tasktemplate_add")}">Add Task template</a>'
+    assert makes not in office.get(address(world)).content.decode()
+    TaskTemplate.objects.update(active=False)
+    assert makes in office.get(address(world)).content.decode()
+    reader = client_of("view_defaultvalues", "change_defaultvalues", name="inga")
+    assert makes not in reader.get(address(world)).content.decode()
 
 
 def test_the_preview_without_any_case_is_the_built_in_example(world: World, office: Client) -> None:

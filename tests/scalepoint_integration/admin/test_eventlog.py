@@ -245,6 +245,19 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     assert "Went well" in page
 
 
+def test_retry_is_over_before_the_next_page_is_shown(world: World, settings: Settings) -> None:
+    failing(settings)
+    [event] = handle(world, EVENT)
+    client = client_of(VIEW, "retry_event")
+    client.post(url("retry", event.pk))
+    event.refresh_from_db()
+    assert (event.status, event.tries.count(), Task.objects.count()) == ("failed", 2, 0)
+    settings.SCALEPOINT = {}
+    assert "You do not have to do anything" in client.post(url("retry", event.pk), follow=True).content.decode()
+    event.refresh_from_db()
+    assert (event.status, Task.objects.count()) == ("done", 1)
+
+
 def test_setting_aside_needs_a_reason_and_only_takes_what_failed_or_waits(world: World, settings: Settings) -> None:
     failing(settings)
     [event] = handle(world, EVENT)
