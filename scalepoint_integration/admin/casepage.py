@@ -38,7 +38,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from crm.admin.base import DATE_FORMATS, active
 from crm.models import Customer, InsuranceCompany, Team
 from scalepoint_integration import casework, followup, lifecycle, timeline
-from scalepoint_integration.admin import money
+from scalepoint_integration.admin import event_page, money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
 from scalepoint_integration.admin.caselist import LOOKS, damage_of, facts_of, place_of
 from scalepoint_integration.admin.pages import allow
@@ -570,6 +570,9 @@ class CasePage(BigTableAdmin):
         open_case = case.status not in (Case.Status.CLOSED, Case.Status.CANCELLED)
         assign = AssignForm(initial={"responsible": case.responsible_id, "team": case.team_id})
         place = place_of(case)
+        events: list[Any] = list(InboundEvent.objects.filter(case=case).defer("body").order_by("-pk")[:_SHOWN])
+        for event in events:
+            event.words = event_page.in_words(event)
         return {
             "case": case,
             "may": may,
@@ -598,7 +601,7 @@ class CasePage(BigTableAdmin):
             "contacts": list(TaskContact.objects.filter(task__scalepoint_service__case=case).order_by("pk")[:_SHOWN]),
             "payments": list(case.payments.exclude(uuid="").order_by("pk")[:_SHOWN]) if may["money"] else [],
             "entries": timeline.of(case),
-            "events": list(InboundEvent.objects.filter(case=case).defer("body").order_by("-pk")[:_SHOWN]),
+            "events": events,
             "timeline_events": timeline.EVENTS,
         }
 

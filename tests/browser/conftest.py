@@ -65,7 +65,7 @@ def live(transactional_db: None, tmp_path: Path) -> Iterator[Site]:
         call_command("collectstatic", interactive=False, verbosity=0)
         options = f"--interface wsgi --http 1 --port {made.port} --workers 1 --blocking-threads 8"
         files = ["--static-path-route", "/static", "--static-path-mount", str(static)]
-        made.spawn("web", BIN / "granian", *options.split(), *files, "settings.wsgi:application")
+        made._web = made.spawn("web", BIN / "granian", *options.split(), *files, "settings.wsgi:application")
         assert wait_for(lambda: answers(made.port), 30), tail(made.log("web"))
         yield made
 
@@ -85,7 +85,11 @@ def reader(
     base = f"http://127.0.0.1:{live.port}"
     width, height = size
     context = browser.new_context(
-        base_url=base, locale=language, viewport={"width": width, "height": height}, accept_downloads=True
+        base_url=base,
+        locale=language,
+        timezone_id="Europe/Copenhagen",
+        viewport={"width": width, "height": height},
+        accept_downloads=True,
     )
     context.set_default_timeout(15_000)
     page = context.new_page()
