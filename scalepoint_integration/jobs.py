@@ -9,7 +9,8 @@ from celery import shared_task
 from django.db import connections
 from django.utils import timezone
 
-from scalepoint_integration import images, inbox, notices, outbox, poller, send_test, settlements
+from scalepoint_integration import figures, images, inbox, notices, outbox, poller, send_test, settlements
+from scalepoint_integration.models import Connection
 
 
 def _job(work: Callable[[], object]) -> Any:
@@ -78,6 +79,16 @@ def drain_settlements() -> None:
 @_job
 def sweep() -> None:
     inbox.sweep()
+
+
+@_job
+def watch() -> None:
+    """Tell of insurance companies that have been silent for too long."""
+    now = timezone.now()
+    for connection in Connection.objects.filter(switch=Connection.Switch.ON):
+        for silence in figures.silent(connection, now):
+            since = timezone.localtime(silence.last).date().isoformat()
+            notices.about_silence(connection, silence.insurer, silence.days, since)
 
 
 @_job

@@ -63,7 +63,10 @@ def absorb(case: Case, other: Case) -> None:
             rows = relation.related_model._base_manager.filter(**{relation.field.name: other})
             rows.update(**{relation.field.name: case})
     _join_rows(case, other)
+    gone = other.pk
+    Case.history.filter(id=gone).update(id=case.pk)
     other.delete()
+    Case.history.filter(id=gone).delete()  # that it is gone: nobody deleted anything
     case.save()
     # What waited for a person to bring the two together.
     waiting = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED, error_code="SP-207")

@@ -161,6 +161,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "scalepoint-watch": {
+        "task": "scalepoint_integration.jobs.watch",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "scalepoint-prune": {
         "task": "scalepoint_integration.jobs.prune",
         "schedule": 3600.0,

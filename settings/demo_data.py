@@ -48,6 +48,7 @@ def prepare(scalepoint_url: str) -> dict[str, Any]:
 
     call_command("migrate", interactive=False, verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
+    call_command("scalepoint_setup_roles", verbosity=0)
     admin = {"username": "admin", "password": secrets.token_urlsafe(9)}
     insurers = _make_rows(admin, scalepoint_url)
     client_id, certificate = _make_key()
@@ -76,11 +77,12 @@ def _make_rows(admin: dict[str, str], scalepoint_url: str = "") -> list[dict[str
     from django.db import transaction
 
     from crm.models import CustomerType, InsuranceCompany, SecurityToken, Team
-    from scalepoint_integration.models import Connection
+    from scalepoint_integration.models import Connection, UserSettings
     from tasks.models import TaskTemplate, TaskTemplateItem
 
     with transaction.atomic():
         user = User.objects.create_superuser(email="", first_name="Eksempel", last_name="Bruger", **admin)
+        UserSettings.objects.create(user=user, scalepoint_user_name="eksempel")
         team = Team.objects.create(name="Skadeteam")
         team.members.add(user)
         template = TaskTemplate.objects.create(name="Skadesag", days_to_deadline=14, team=team)
@@ -89,6 +91,9 @@ def _make_rows(admin: dict[str, str], scalepoint_url: str = "") -> list[dict[str
         Connection.objects.create(
             contract_number=CONTRACT_NUMBER,
             switch=Connection.Switch.ON,
+            company_name="Eksempel Byg ApS",
+            contact_name="Eksempel Bruger",
+            contact_phone="01234567",
             server_name="eksempel",
             user_name="eksempel",
             environment=Connection.Environment.SANDBOX,

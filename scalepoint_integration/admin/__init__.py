@@ -5,6 +5,7 @@ from scalepoint_integration.admin import (  # noqa: F401
     defaultvalues,
     event,
     insurer,
+    notice,
     outbound,
     overview,
     setup,

@@ -9,3 +9,7 @@ from scalepoint_integration.models import Case
 @admin.register(Case)
 class CaseAdmin(CaseList, CasePage, BigTableAdmin):
     """The inbox (caselist) and the page of one case (casepage)."""
+
+    class Media:
+        css = {"all": ["scalepoint/caselist.css", "scalepoint/case.css"]}
+        js = ["scalepoint/case.js"]

@@ -29,7 +29,7 @@ from django.views.decorators.http import require_POST
 
 from crm.admin.base import ResponsibleFilter, active, badge
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import cases, casework, export, lifecycle, workqueue
+from scalepoint_integration import cases, casework, export, figures, lifecycle, workqueue
 from scalepoint_integration.admin import money
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.admin.pages import when
@@ -97,15 +97,9 @@ _hidden = lazy(partial(format_html, '<span class="sp-hidden">{}</span>'), SafeSt
 
 
 def tab_conditions(user: Any) -> dict[str, Q]:
-    """What stands under each tab, for that reader. Only open cases; under All stands everything."""
-    opened = Q(status__in=OPEN)
-    return {
-        "new": Q(status=Case.Status.NEW),
-        "mine": opened & Q(responsible=user.pk),
-        "unassigned": opened & Q(responsible=None),
-        "needs_action": Q(status=Case.Status.NEEDS_ACTION),
-        "overdue": opened & Q(deadline__lt=timezone.localdate()),
-    }
+    """What stands under each tab, for that reader: the overview's numbers lead here, so they are the same."""
+    today = timezone.localdate()
+    return {tab: figures.tab(tab, user.pk, today) for tab in TABS if tab != "all"}
 
 
 def tab_counts(user: Any) -> dict[str, str]:
@@ -351,9 +345,6 @@ class CaseList(BigTableAdmin):
         "close",
     ]
 
-    class Media:
-        css = {"all": ["scalepoint/caselist.css"]}
-
     def get_urls(self) -> list[URLPattern]:
         name = "scalepoint_integration_case"
         wrap = self.admin_site.admin_view
@@ -506,7 +497,7 @@ class CaseList(BigTableAdmin):
     def assign(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         form = AssignForm(request.POST if "apply" in request.POST else None)
         if not form.is_valid():
-            return self._ask(request, queryset, form, "assign", _("Assign responsible or team"), _("Assign"))
+            return self._ask_first(request, queryset, form, "assign", _("Assign responsible or team"), _("Assign"))
         wanted: dict[str, Any] = {}
         if form.cleaned_data["responsible"] or form.cleaned_data["nobody"]:
             wanted["responsible"] = form.cleaned_data["responsible"]
@@ -598,7 +589,7 @@ class CaseList(BigTableAdmin):
     def close(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         form = CloseForm(request.POST if "apply" in request.POST else None)
         if not form.is_valid():
-            return self._ask(request, queryset, form, "close", _("Close cases"), _("Close cases"))
+            return self._ask_first(request, queryset, form, "close", _("Close cases"), _("Close cases"))
         reason = form.cleaned_data["reason"]
         count = self._each(request, queryset, lambda case: casework.close(case, request.user, reason))
         if count:
@@ -627,7 +618,7 @@ class CaseList(BigTableAdmin):
         self.message_user(request, said, messages.ERROR)
         return []
 
-    def _ask(
+    def _ask_first(
         self, request: HttpRequest, queryset: QuerySet[Case], form: forms.Form, action: str, title: Any, button: Any
     ) -> HttpResponse | None:
         """The page between choosing an action and doing it: which cases, and what the action needs to know."""

@@ -460,10 +460,6 @@ class CasePage(BigTableAdmin):
         ),
     )
 
-    class Media:
-        css = {"all": ["scalepoint/case.css"]}
-        js = ["scalepoint/case.js"]
-
     def get_urls(self) -> list[URLPattern]:
         act, images = self.admin_site.admin_view(self.act), self.admin_site.admin_view(self.images_zip)
         return [

@@ -31,6 +31,7 @@ from crm.admin.company import (
 )
 from crm.models import InsuranceCompany, SecurityToken
 from scalepoint_integration.admin.big_tables import queue_state
+from scalepoint_integration.admin.event_page import ASSIGNMENTS, WORDS, in_words
 from scalepoint_integration.admin.pages import when
 from scalepoint_integration.handlers import HANDLERS
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
@@ -39,20 +40,6 @@ _APP = "scalepoint_integration"
 # How long an old token lives on when a new one is there, unless somebody chooses another day.
 OVERLAP = timedelta(days=14)
 _DASH = "–"  # noqa: RUF001
-EVENT_WORDS = {
-    "repair_service_requested": _("New case"),
-    "repair_updated": _("Case changed"),
-    "case_created": _("Case made in Scalepoint"),
-    "claim_updated": _("Case closed, reopened or changed"),
-    "message_received": _("Message"),
-    "attachments_updated": _("Files"),
-    "claimline_changed": _("Line of the claim changed"),
-    "order_created": _("Order made"),
-    "task_created": _("Task in Scalepoint"),
-    "selfservice_received": _("What the policyholder wrote"),
-    "reserve_updated": _("Reserve"),
-    "case_settled": _("Settlement"),
-}
 _INHERITED = ("customer_is", "phone_as_customer_number", "team", "responsible", "task_template")
 
 
@@ -217,7 +204,9 @@ class InsurerAdmin(InsuranceCompanyAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "event_types":
-            choices = [(name, EVENT_WORDS.get(name, name)) for name in (*EVENT_WORDS, *(HANDLERS.keys() - EVENT_WORDS))]
+            choices = [
+                (name, WORDS.get(name, name)) for name in sorted(HANDLERS, key=lambda name: name not in ASSIGNMENTS)
+            ]
             return forms.MultipleChoiceField(
                 label=db_field.verbose_name.capitalize(),
                 choices=choices,
@@ -249,7 +238,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
             context["latest"] = [
                 {
                     "address": reverse(f"admin:{_APP}_inboundevent_change", args=[event.pk]),
-                    "what": EVENT_WORDS.get(event.event_type, event.event_type),
+                    "what": in_words(event),
                     "event": event,
                     "when": when(event.received_at),
                     "state": queue_state(event),

@@ -205,8 +205,8 @@ def _catch_up(case: Case, service: Service, task: Task, adapter: Adapter) -> Non
     rows = InboundEvent.objects.filter(
         case=case, event_type__in=TYPES, status=InboundEvent.Status.DONE, replay_of=None
     ).exclude(body=None)
-    for body in rows.order_by("pk").values_list("body", flat=True):
-        said = parse(strict_json.parse(bytes(body or b"null")))
+    for event in rows.only("body").order_by("pk"):
+        said = parse(strict_json.parse(event.content() or b"null"))
         if _speaks_of(said, service):
             adapter.add_contacts(task, said.contacts)
             images.request(service, said.images)

@@ -23,12 +23,12 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from crm.models import Customer, SecurityToken
-from scalepoint_integration import images, inbox, outbox, poller, settlements
+from scalepoint_integration import images, inbox, notices, outbox, poller, settlements
 from scalepoint_integration.api import issued
 from scalepoint_integration.client import token
 from scalepoint_integration.errors import CATALOGUE, describe
 from scalepoint_integration.keys import make_key
-from scalepoint_integration.models import Case, Connection, InboundEvent, OutboundEvent, Refusal, SettlementPull
+from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, OutboundEvent, Refusal, SettlementPull
 from scalepoint_integration.payloads.envelope import read_envelope
 from scalepoint_integration.workqueue import PermanentError
 from tasks.models import Task
@@ -379,6 +379,33 @@ def another_case(site: Site) -> Page:
     return page("case", Case.objects.get())
 
 
+def two_that_are_one(site: Site) -> Page:
+    """Known by its token alone and by its number alone, for two customers; then an event names both."""
+    handle(site.world, merged(EVENT, {"case": {"number": None, "id": None, "policy": {"number": "another"}}}))
+    handle(site.world, merged(EVENT, {"case": {"token": None, "id": None}, "service": {"id": "s-2"}}))
+    both = {"uuid": None, "token": EVENT["case"]["token"], "number": EVENT["case"]["number"]}
+    said = {"eventType": "message_received", "case": both, "message": {"id": "m", "content": "Hej"}}
+    return event("SP-207", said)(site)
+
+
+def no_user_name(site: Site) -> Page:
+    calling(site)
+    user = get_user_model().objects.get(username="mette")
+    outbox.send_message(Case.objects.get(), "Emne", "Vi kommer", user)
+    return sent("SP-417")
+
+
+def mail_server_away(site: Site) -> Page:
+    get_user_model().objects.update(email="mette@kontor.example")
+    site.settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    site.settings.EMAIL_HOST, site.settings.EMAIL_PORT, site.settings.EMAIL_TIMEOUT = "127.0.0.1", 9, 2
+    handle(site.world, EVENT)
+    notices.drain()
+    row = Notice.objects.get()
+    assert (row.status, row.error_code) == ("pending", "SP-502")
+    return page("notice", row)
+
+
 def stopped(site: Site) -> Page:
     receive(site.world, EVENT)
     return reverse("admin:scalepoint_integration_inboundevent_changelist")
@@ -412,6 +439,7 @@ WAYS: dict[str, Way] = {
     "SP-204": event("SP-204", merged(EVENT, {"policyHolder": {"phoneNumber": None}}), by_phone),
     "SP-205": long_name,
     "SP-206": worked_on,
+    "SP-207": two_that_are_one,
     "SP-301": image("SP-301", {"url": "http://127.0.0.1:1/x.jpg"}),
     "SP-302": image("SP-302", {"content": "bm8gcGljdHVyZQ==", "fileName": "x.jpg"}),
     "SP-401": sending("SP-401", 503, "pending"),
@@ -426,7 +454,9 @@ WAYS: dict[str, Way] = {
     "SP-414": file_too_large,
     "SP-415": the_same_again,
     "SP-416": another_case,
+    "SP-417": no_user_name,
     "SP-501": stopped,
+    "SP-502": mail_server_away,
     "SP-900": event("SP-900", {"eventType": "x"}, broken),
 }
 # Told to whom it concerns at once, and stored nowhere: the sender reads the first three, the caller gets the last.

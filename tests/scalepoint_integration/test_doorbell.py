@@ -73,6 +73,7 @@ JOBS = [
     jobs.drain_notices,
     jobs.poll,
     jobs.sweep,
+    jobs.watch,
     jobs.prune,
 ]
 

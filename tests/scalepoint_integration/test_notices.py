@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import Team
-from scalepoint_integration import inbox, notices
+from scalepoint_integration import inbox, jobs, notices
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, UserSettings
 from tests.world import World, assignment, handle, merged
 
@@ -189,3 +189,20 @@ def test_a_case_that_is_undone_is_told_to_nobody(told: World) -> None:
     handle(told, merged(assignment(), {"policyHolder": None, "case": {"policy": None}}), insurer=told.syd)
     made = Case.objects.exclude(customer=None).count()
     assert Notice.objects.filter(kind="new_case").count() == made
+
+
+@pytest.mark.django_db
+def test_the_job_tells_of_a_silence_once(told: World) -> None:
+    now = timezone.now()
+    handle(told, *(assignment(number) for number in range(2, 6)))
+    Notice.objects.all().delete()
+    for days, event in enumerate(InboundEvent.objects.order_by("-pk"), start=20):
+        InboundEvent.objects.filter(pk=event.pk).update(received_at=now - timedelta(days=days))
+    jobs.watch()
+    jobs.watch()
+    row = Notice.objects.get()
+    assert (row.kind, row.user.get_username(), row.facts["insurer"]) == ("silence", "ida", str(told.nord))
+    Connection.objects.update(switch="paused")
+    Notice.objects.all().delete()
+    jobs.watch()
+    assert not Notice.objects.exists()

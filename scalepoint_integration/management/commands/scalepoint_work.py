@@ -32,6 +32,7 @@ class Command(BaseCommand):
                 notices.drain()
                 if not once and time.monotonic() - pruned > PRUNE_EVERY:
                     pruned = time.monotonic()
+                    jobs.watch()
                     jobs.prune()
             except DatabaseError as error:
                 if once:

@@ -335,7 +335,7 @@ def test_every_problem_is_told_with_its_choices(world: World, code: str) -> None
 
 def test_a_case_without_an_order_says_so(world: World) -> None:
     handle(world, message(8, "m1"))
-    assert "We do not have the case yet" in page(client_of(*OFFICE))
+    assert "We did not have the case yet" in page(client_of(*OFFICE))
 
 
 def test_a_case_that_waits_in_the_inbox(world: World) -> None:

@@ -78,6 +78,7 @@ def test_the_admins_own_log_is_merged_and_tells_nothing_twice(world: World, case
     page = reverse("admin:crm_insurancecompany_change", args=[world.nord.pk])
     form = client.get(page).context["adminform"].form
     given = {name: form[name].value() or "" for name in form.fields} | {"name": "Nord (ny)", "active": "on"}
+    del given["event_types"]  # a box that is not ticked is not sent
     formsets = client.get(page).context["inline_admin_formsets"]
     for formset in formsets:
         given |= {f"{formset.formset.prefix}-TOTAL_FORMS": 0, f"{formset.formset.prefix}-INITIAL_FORMS": 0}
