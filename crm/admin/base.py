@@ -4,12 +4,11 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.widgets import AdminDateWidget, AdminSplitDateTime, AdminTextareaWidget, AdminTimeWidget
+from django.contrib.admin.widgets import AdminSplitDateTime, AdminTextareaWidget
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import Q
-from django.forms import SplitDateTimeWidget
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -32,10 +31,9 @@ class DateAndTime(AdminSplitDateTime):
     """The admin's two fields, each with a name of its own: the words that Django writes beside them are no labels."""
 
     def __init__(self, attrs: Any = None) -> None:
-        parts = (AdminDateWidget({"aria-label": _("Date")}), AdminTimeWidget({"aria-label": _("Time of day")}))
-        # Not the parent's own, which makes parts without names.
-        SplitDateTimeWidget.__init__(self)
-        self.widgets = list(parts)
+        super().__init__(attrs)
+        for part, name in zip(self.widgets, (_("Date"), _("Time of day")), strict=True):
+            part.attrs["aria-label"] = name
 
 
 # Also for the inlines, which inherit nothing from the page they stand on.

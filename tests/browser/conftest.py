@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.test import override_settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from settings.processes import tail, wait_for
@@ -52,20 +53,23 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("static")
+    with override_settings(STATIC_ROOT=str(folder)):
+        call_command("collectstatic", interactive=False, verbosity=0)
+    return folder
+
+
 @pytest.fixture
-def live(transactional_db: None, tmp_path: Path) -> Iterator[Site]:
+def live(transactional_db: None, static: Path, tmp_path: Path) -> Iterator[Site]:
     """The site as a web process, with its static files and mails in a folder. Workers are started by who needs one."""
-    static, mails = tmp_path / "static", tmp_path / "mails"
+    mails = tmp_path / "mails"
     mails.mkdir()
     with site(STATIC_ROOT=str(static), EMAIL_URL=f"filemail://{mails}", LANGUAGE_CODE="da") as made:
-        os.environ["STATIC_ROOT"] = str(static)
-        from django.conf import settings
-
-        settings.STATIC_ROOT = str(static)
-        call_command("collectstatic", interactive=False, verbosity=0)
         options = f"--interface wsgi --http 1 --port {made.port} --workers 1 --blocking-threads 8"
         files = ["--static-path-route", "/static", "--static-path-mount", str(static)]
-        made._web = made.spawn("web", BIN / "granian", *options.split(), *files, "settings.wsgi:application")
+        made.spawn("web", BIN / "granian", *options.split(), *files, "settings.wsgi:application")
         assert wait_for(lambda: answers(made.port), 30), tail(made.log("web"))
         yield made
 
