@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as gettext
 from django.utils.translation import gettext_lazy as _
 
-from crm.admin.base import OfficeAdmin, badge
+from crm.admin.base import FORM_FIELDS, OfficeAdmin, badge
 from crm.admin.customer import FACTS
 from crm.models import InsuranceCompany, SecurityToken
 
@@ -41,6 +41,7 @@ class TokenInline(TokenInlineBase):
     company sees how they stand; one that is switched off stays, so that the history can be read."""
 
     model = SecurityToken
+    formfield_overrides = FORM_FIELDS
     verbose_name_plural = _("security tokens")
     extra = max_num = 0
     can_delete = False
@@ -89,6 +90,7 @@ class NewTokenInline(TokenInlineBase):
 
     model = SecurityToken
     form = NewTokenForm
+    formfield_overrides = FORM_FIELDS
     verbose_name = _("new security token")
     verbose_name_plural = _("new security token")
     extra = 1

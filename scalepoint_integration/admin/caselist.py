@@ -54,13 +54,13 @@ _COLUMNS_KEY = "scalepoint_case_columns"
 # name of the method: what the chooser calls it, and whether it is shown until somebody chooses.
 COLUMNS: dict[str, tuple[Any, bool]] = {
     "reference": (_("case number"), True),
+    "state": (_("status"), True),
     "holder_name": (_("policyholder"), True),
     "damage_place": (_("damage address"), True),
     "damage_kind": (_("damage type"), True),
     "insurer": (_("insurance company"), True),
     "responsible_name": (_("responsible"), True),
     "team": (_("team"), False),
-    "state": (_("status"), True),
     "due": (_("deadline"), True),
     "received": (_("received"), True),
     "images": (_("images"), True),

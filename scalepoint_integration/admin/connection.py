@@ -20,7 +20,6 @@ from scalepoint_integration.checklist import endpoint_address
 from scalepoint_integration.errors import describe
 from scalepoint_integration.keys import certificate_for_scalepoint, make_key
 from scalepoint_integration.models import ClientKey, Connection
-from scalepoint_integration.models.connection import DIMENSIONS
 
 _LOOKS = {
     Connection.Switch.ON: ("good", "✔"),
@@ -31,10 +30,12 @@ _LOOKS = {
 
 @admin.register(Connection)
 class ConnectionAdmin(OfficeAdmin):
+    change_list_template = "scalepoint/change_list.html"
+    change_form_template = "scalepoint/change_form.html"
     list_display = ("contract_number", "state", "environment", "team", "responsible", "task_template")
     list_select_related = ("team", "responsible", "task_template")
     search_fields = ("contract_number", "user_name")
-    readonly_fields = ("endpoint", "token_endpoint", "secret_last4", "new_key", "polling")
+    readonly_fields = ("endpoint", "token_endpoint", "secret_last4", "new_key", "polling", "defaults")
     actions = ["fetch_again"]
     inlines = [ClientKeyInline]
     fieldsets = (
@@ -43,14 +44,7 @@ class ConnectionAdmin(OfficeAdmin):
             _("From Scalepoint"),
             {"fields": ("server_name", "user_name", "country", "tenant", "environment")},
         ),
-        (
-            _("New cases"),
-            {"fields": ("case_name_template", "task_template", "team", "responsible")},
-        ),
-        (
-            _("The customer on a case"),
-            {"fields": ("customer_is", "phone_as_customer_number", "customer_type")},
-        ),
+        (_("New cases and their customers"), {"fields": ("defaults",)}),
         (
             _("What we send to Scalepoint"),
             {
@@ -59,7 +53,6 @@ class ConnectionAdmin(OfficeAdmin):
             },
         ),
         (_("Fetching events"), {"fields": ("poll", "polling"), "classes": ["collapse"]}),
-        (_("Lists"), {"fields": DIMENSIONS, "classes": ["collapse"]}),
         (
             _("How Scalepoint proves who it is"),
             {
@@ -103,6 +96,28 @@ class ConnectionAdmin(OfficeAdmin):
             return badge("wait", "●", _("Nothing was fetched yet."))
         when = date_format(timezone.localtime(connection.polled_at), "DATETIME_FORMAT")
         return badge("good", "✔", _("Last fetched %(when)s.") % {"when": when})
+
+    @admin.display(description=_("default values"))
+    def defaults(self, connection: Connection) -> Any:
+        """They have a page of their own, with a preview and a reason for the history."""
+        if not connection.pk:
+            return _("Save first, then they can be chosen.")
+        return format_html(
+            '<a href="{}">{}</a><p class="help">{}</p>',
+            reverse("admin:scalepoint_integration_defaultvalues_change", args=[connection.pk]),
+            _("Open the default values and customer rules"),
+            _("Team, responsible, task template, case name, customer rules and lists are chosen there."),
+        )
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        """Only what was changed here: the poller writes in the same row, and so does the page of default values."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        changed = [name for name in form.changed_data if name in form.fields]
+        if changed:
+            obj._history_user = request.user  # type: ignore[attr-defined]
+            obj.save(update_fields=changed)
 
     @admin.action(description=_("Fetch events again"), permissions=["change"])
     def fetch_again(self, request: HttpRequest, queryset: "QuerySet[Connection]") -> None:
@@ -182,8 +197,11 @@ class ConnectionAdmin(OfficeAdmin):
 def _to_copy(address: str, label: Any) -> SafeString:
     """An address in a field that can be marked and copied without JavaScript."""
     return format_html(
-        '<input type="text" readonly size="72" class="copy-address" value="{}" aria-label="{}"><p class="help">{}</p>',
+        '<input type="text" readonly size="72" class="copy-address" value="{}" aria-label="{}" data-office-copy="{}" '
+        'data-copied="{}"><p class="help">{}</p>',
         address,
         label,
+        _("Copy"),
+        _("Copied"),
         _("Copy this address and give it to Scalepoint."),
     )

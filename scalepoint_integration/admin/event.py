@@ -334,7 +334,10 @@ class InboundEventAdmin(ReadOnlyAdmin):
             "todo": todo_steps(problem, may_retry and retryable and event.error_code != "SP-105") if problem else [],
             "links": event_page.where_to_go(event, event.error_code or event.notice),
             "steps": event_page.steps(event),
-            "tries": list(event.tries.select_related("retried_by")),
+            "tries": [
+                (each, when(each.at), describe(each.error_code).what if each.error_code else "")
+                for each in event.tries.select_related("retried_by")
+            ],
             "next_attempt": when(event.available_at) if event.status == Status.PENDING and event.error_code else "",
             "readable": event_page.readable(body) if body is not None else None,
             "raw": event_page.pretty(body) if body is not None and request.user.has_perm(RAW) else "",

@@ -1,6 +1,6 @@
 """What the pages of the office share that are neither a list nor a form (models/pages.py)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -82,6 +82,8 @@ def when(moment: datetime | None) -> SafeString | str:
     past = moment <= timezone.now()
     distance = timesince(moment, depth=1) if past else timesince(timezone.now(), moment, depth=1)
     words = gettext("%(time)s ago") if past else gettext("in %(time)s")
+    if abs(timezone.now() - moment) < timedelta(minutes=1):
+        words = gettext("just now")  # "0 minutes ago" is no language
     return format_html(
         '<time datetime="{}">{} <span class="sp-quiet">({})</span></time>',
         local.isoformat(timespec="seconds"),

@@ -2,15 +2,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from crm.admin.base import OfficeAdmin, ResponsibleFilter, badge
+from crm.admin.base import FORM_FIELDS, OfficeAdmin, ResponsibleFilter, badge
 from crm.admin.customer import FACTS
 from tasks.models import Task, TaskCheckItem, TaskContact, TaskImage, TaskNote
 from tasks.services import remove_images
@@ -47,7 +48,7 @@ class DeadlineFilter(admin.SimpleListFilter):
 class CheckItemInline(CheckItemInlineBase):
     model = TaskCheckItem
     extra = 1
-    fields = (("done", "text", "position"),)
+    fields = (("done", "text"),)
 
 
 class ContactInline(ContactInlineBase):
@@ -62,8 +63,16 @@ class NoteInline(NoteInlineBase):
 
     model = TaskNote
     extra = 1
-    fields = ("text", ("author", "created_at"))
-    readonly_fields = ("author", "created_at")
+    formfield_overrides = FORM_FIELDS
+    fields = ("text", "written")
+    readonly_fields = ("written",)
+
+    @admin.display(description=_("written"))
+    def written(self, note: TaskNote) -> str:
+        if not note.pk:
+            return "–"  # noqa: RUF001
+        moment = date_format(timezone.localtime(note.created_at), "SHORT_DATETIME_FORMAT")
+        return f"{moment}, {note.author}" if note.author else moment
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[TaskNote]":
         return super().get_queryset(request).select_related("author")
@@ -97,6 +106,8 @@ class TaskAdmin(OfficeAdmin):
     fieldsets = (
         (None, {"fields": ("scalepoint_link", "status", "title", "description", "deadline", "closed_reason")}),
         (_("Who"), {"fields": ("customer", "insurer", "team", "responsible")}),
+        # Without a name: the row has one.
+        (None, {"fields": ("pictures",)}),
         (
             _("Where"),
             {
@@ -108,7 +119,6 @@ class TaskAdmin(OfficeAdmin):
             _("The damage"),
             {"fields": ("damage_type", "responsibility", "requisition_number", "scalepoint_id", "scalepoint_url")},
         ),
-        (_("Images"), {"fields": ("pictures",)}),
         (
             _("Lists"),
             {
@@ -130,7 +140,8 @@ class TaskAdmin(OfficeAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         sets = super().get_fieldsets(request, obj)
         # Whoever may not see pictures gets no row of broken ones.
-        return sets if request.user.has_perm("tasks.view_taskimage") else [s for s in sets if s[0] != _("Images")]
+        may_see = request.user.has_perm("tasks.view_taskimage")
+        return sets if may_see else [each for each in sets if "pictures" not in each[1]["fields"]]
 
     @admin.display(description=_("status"), ordering="status")
     def state(self, task: Task) -> SafeString:
@@ -159,9 +170,13 @@ class TaskAdmin(OfficeAdmin):
         return render_to_string("tasks/pictures.html", {"images": images})
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        if formset.model is TaskNote:
-            for row in formset.extra_forms:
-                row.instance.author = request.user
+        for row in formset.extra_forms if formset.model is TaskNote else ():
+            row.instance.author = request.user
+        if formset.model is TaskCheckItem:
+            # What is added comes last; the template decides the order of the rest.
+            last = form.instance.check_items.aggregate(last=Max("position"))["last"]
+            for place, row in enumerate(formset.extra_forms, start=0 if last is None else last + 1):
+                row.instance.position = place
         super().save_formset(request, form, formset, change)
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:

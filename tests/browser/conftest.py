@@ -99,7 +99,11 @@ def reader(
     base = f"http://127.0.0.1:{live.port}"
     width, height = size
     context = browser.new_context(
-        base_url=base, locale=language, viewport={"width": width, "height": height}, accept_downloads=True
+        base_url=base,
+        locale=language,
+        timezone_id="Europe/Copenhagen",
+        viewport={"width": width, "height": height},
+        accept_downloads=True,
     )
     context.set_default_timeout(15_000)
     page = context.new_page()

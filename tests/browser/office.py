@@ -6,15 +6,17 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from crm.models import Customer
 from scalepoint_integration import images, inbox, send_test
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
+from tasks.models import TaskImage
 from tests.browser.conftest import PASSWORD
 from tests.world import World, assignment, handle, make_world, merged
 
 NUMBER = "00112299"
+NAMES = [f"{name} Eksempelsen" for name in ("Anna", "Bo", "Clara", "Dagny", "Ejnar", "Frida", "Gorm")]
 
 
 @dataclass
@@ -23,6 +25,9 @@ class Office:
     ambiguous: Case
     ordinary: Case
     failed: InboundEvent
+    handled: InboundEvent
+    refusal: Refusal
+    image: TaskImage
 
 
 def people() -> None:
@@ -42,7 +47,12 @@ def picture(number: int) -> dict[str, Any]:
 
 
 def busy() -> Office:
-    """The world with a day's work in it. Everything is invented."""
+    """The world with a day's work in it, as a Danish office would have it. Everything is invented."""
+    with translation.override("da"):
+        return _busy()
+
+
+def _busy() -> Office:
     world = make_world(phone_as_customer_number=True, company_name="Eksempel Byg ApS", contact_name="Mette")
     people()
     now = timezone.now()
@@ -53,8 +63,10 @@ def busy() -> Office:
             number,
             timestamp=(now - timedelta(hours=number)).isoformat(),
             case={"damageType": damages[number % 4]},
-            policyHolder={"name": f"Person{number} Eksempelsen"},
+            policyHolder={"name": NAMES[number % 7], "phoneNumber": f"+45 00 20 30 {number:02d}"},
         )
+        if not number % 2:
+            event["case"]["policy"]["insuranceCompany"] = {"alias": world.syd.alias}
         event["images"] = [picture(place) for place in range(1, 4)]
         handle(world, event, insurer=world.nord if number % 2 else world.syd)
     images.drain()
@@ -71,11 +83,14 @@ def busy() -> Office:
     }
     handle(world, message, insurer=ordinary.insurer)
     (failed,) = handle(world, merged(assignment(30), {"case": None}))
-    Refusal.objects.create(
+    refusal = Refusal.objects.create(
         connection=world.connection, http_status=401, code="SP-101", incident="abc123", token_last4="8f3c"
     )
     inbox.sweep()
-    return Office(world, waits.case, ordinary, failed)
+    handled = InboundEvent.objects.filter(case=ordinary).order_by("pk").first()
+    image = TaskImage.objects.order_by("pk").first()
+    assert handled is not None and image is not None
+    return Office(world, waits.case, ordinary, failed, handled, refusal, image)
 
 
 def first_connection() -> Connection:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db.models.signals import pre_save
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -134,13 +135,25 @@ def initial(client: Client, world: World) -> dict[str, Any]:
     return {**{name: form[name].value() for name in form.fields}, **no_keys}
 
 
-def test_an_unknown_merge_field_is_refused_when_saved(world: World) -> None:
+def test_saving_writes_what_was_changed_and_nothing_else(world: World) -> None:
+    """The poller writes in the same row, also between the reading of it and the saving; the default values have a page
+    of their own."""
     client = client_of(superuser=True)
     form = {name: value for name, value in initial(client, world).items() if value is not None}
-    form["case_name_template"] = "[Sagsnumer]"
-    response = client.post(url("connection", "change", world.connection.pk), form)
-    assert "Did you mean [Sagsnummer]?" in response.content.decode()
-    assert Connection.objects.get().case_name_template == "Scalepoint: [SagsNummerIScalePoint]"
+
+    def poll(**_signal: Any) -> None:
+        Connection.objects.update(poll_cursor="of the poller")
+
+    pre_save.connect(poll, sender=Connection)
+    try:
+        changed = {"switch": "paused", "case_name_template": "[Sagsnummer]", "poll_cursor": "forged"}
+        assert client.post(url("connection", "change", world.connection.pk), form | changed).status_code == 302
+    finally:
+        pre_save.disconnect(poll, sender=Connection)
+    saved = Connection.objects.get()
+    assert (saved.switch, saved.poll_cursor) == ("paused", "of the poller")
+    assert saved.case_name_template == "Scalepoint: [SagsNummerIScalePoint]"
+    assert saved.history.latest().history_user.username == "ole"
 
 
 def test_who_may_only_look_can_do_nothing_else(filled: World) -> None:

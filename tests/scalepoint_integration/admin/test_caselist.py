@@ -138,7 +138,7 @@ def test_a_row_shows_what_the_office_looks_for(office: Client, world: World) -> 
     facts = caselist.facts_of(case)
     for shown in (case.number, facts.holder_name, facts.damage_address.street, facts.damage_type, "Nord Forsikring"):
         assert shown in page
-    for word in ("mette", "⏰</span> Overdue", "TEST", "Unread", "📷</span> 1", "ago", f'href="{facts.url}"'):
+    for word in ("mette", "⏰</span> Overdue", "TEST", "Unread", "📷</span> 1", "just now", f'href="{facts.url}"'):
         assert word in page, word
     Case.objects.update(unread=False, is_test=False, deadline=None)
     page = text(office)
