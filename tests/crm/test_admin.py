@@ -1,15 +1,19 @@
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
+from crm.admin.company import TokenInline
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken, Team
+from tasks.models import Task
 from tests.crm.browser import form
 
 pytestmark = pytest.mark.django_db
@@ -192,3 +196,15 @@ def test_only_people_of_the_office_are_offered_and_who_left_stays(
     assert admin_client.post(page(company), data).status_code == 302
     company.refresh_from_db()
     assert company.responsible is not None and company.responsible.get_username() == "left-yesterday"
+
+
+@pytest.mark.parametrize("written", ["12.03.2031", "12-03-2031", "12/3-2031", "12/3/2031", "2031-03-12"])
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_dates_are_taken_as_people_write_them(written: str, language: str) -> None:
+    page = admin.site._registry[Task]
+    with translation.override(language):
+        field = page.formfield_for_dbfield(Task._meta.get_field("deadline"), HttpRequest())
+        assert field.clean(written) == date(2031, 3, 12)
+        token = TokenInline(InsuranceCompany, admin.site)
+        ends = token.formfield_for_dbfield(SecurityToken._meta.get_field("expires_at"), HttpRequest())
+        assert ends.clean([written, "14:05"]).date() == date(2031, 3, 12)
