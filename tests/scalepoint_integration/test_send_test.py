@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany, SecurityToken
-from scalepoint_integration import inbox, outbox, send_test
+from scalepoint_integration import casework, inbox, outbox, send_test
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, OutboundEvent, Refusal
 from tasks.models import Task, TaskImage
 from tests.world import NORD_TOKEN, World, assignment, handle, make_world
@@ -130,6 +130,16 @@ def test_all_test_cases_are_deleted_and_nothing_else(here: World) -> None:
     assert not [file for file in stored if file.storage.exists(file.name)]
     assert set(ImagePull.objects.values_list("service__case__is_test", flat=True)) == {False}
     assert Case.history.filter(is_test=True).count() == 0
+
+
+def test_a_real_case_that_somebody_marked_as_a_test_is_never_deleted(here: World) -> None:
+    handle(here, assignment())
+    case = Case.objects.get()
+    casework.mark_test(case, get_user_model().objects.get(username="mette"), True)
+    assert Case.objects.get().is_test
+    assert send_test.remove(send_test.tests()) == send_test.remove(Case.objects.all()) == 0
+    assert send_test.prune(timezone.now() + timedelta(days=400)) == 0
+    assert (Case.objects.count(), Task.objects.count(), InboundEvent.objects.count()) == (1, 1, 1)
 
 
 def test_a_test_case_goes_after_a_day_unless_it_is_kept(here: World) -> None:
