@@ -204,10 +204,9 @@ def _orders(case: Case, services: list[Service]) -> list[InboundEvent]:
 def _run_again(event: InboundEvent, by: Any) -> None:
     if event.status == InboundEvent.Status.DONE:
         try:
-            event = inbox.replay(event)
+            inbox.replay_now(event)
         except inbox.NotReplayable as error:
             raise NotPossible(str(error)) from error
-        inbox.run_now(InboundEvent.objects.filter(pk=event.pk))
     else:
         _again(InboundEvent.objects.filter(pk=event.pk), by)
 
@@ -218,10 +217,8 @@ def _run_waiting(case: Case, by: Any) -> int:
 
 
 def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
-    chosen = InboundEvent.objects.filter(pk__in=list(events.order_by("pk").values_list("pk", flat=True)[:_MOST]))
-    count = inbox.retry(chosen, by)
-    inbox.run_now(chosen)
-    return count
+    oldest = events.order_by("pk").values_list("pk", flat=True)[:_MOST]
+    return inbox.retry_now(InboundEvent.objects.filter(pk__in=list(oldest)), by)
 
 
 # ---- The end of a case --------------------------------------------------------------------------------------------

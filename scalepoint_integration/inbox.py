@@ -135,15 +135,20 @@ def drain() -> int:
     while empty < 2 and time.monotonic() < deadline:
         batch = _claim(1 if tried else options.drain_batch, tried=tried)
         empty = 0 if batch else empty + 1
-        begun = time.monotonic()
-        for place, event in enumerate(batch):
-            if time.monotonic() - begun > options.lease_seconds / 2:
-                workqueue.release(batch[place:])  # rather than lose the leases of the rest
-                break
-            _handle(event)
-            handled += 1
+        handled += _handle_all(batch)
         tried = not tried
     return handled
+
+
+def _handle_all(batch: list[InboundEvent]) -> int:
+    """Handle what was claimed together. Returns how many."""
+    begun = time.monotonic()
+    for place, event in enumerate(batch):
+        if time.monotonic() - begun > conf().lease_seconds / 2:
+            workqueue.release(batch[place:])  # rather than lose the leases of the rest
+            return place
+        _handle(event)
+    return len(batch)
 
 
 def run_now(events: "QuerySet[InboundEvent]") -> int:
@@ -160,6 +165,28 @@ def run_now(events: "QuerySet[InboundEvent]") -> int:
             _handle(event)
             handled += 1
     return handled
+
+
+def retry_now(events: "QuerySet[InboundEvent]", by: Any) -> int:
+    """``retry``, and handle them in this process, so that the next page says what came of it. Returns how many.
+
+    Claimed in the transaction that makes them due: a worker who hears the ring would be faster now and then, and the
+    page would show the old problem."""
+    chosen = InboundEvent.objects.filter(pk__in=list(events.values_list("pk", flat=True)))
+    with transaction.atomic():
+        count = retry(chosen, by)
+        batch = _claim(conf().max_batch_events, tried=False, among=chosen)
+    _handle_all(batch)
+    return count
+
+
+def replay_now(event: InboundEvent) -> InboundEvent:
+    """``replay``, handled in this process, likewise."""
+    with transaction.atomic():
+        made = replay(event)
+        batch = _claim(1, tried=False, among=InboundEvent.objects.filter(pk=made.pk))
+    _handle_all(batch)
+    return made
 
 
 def _claim(limit: int, *, tried: bool, among: "QuerySet[InboundEvent] | None" = None) -> list[InboundEvent]:

@@ -365,10 +365,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
         if event.body is None:
             self.message_user(request, _gone(), messages.WARNING)
         else:
-            chosen = InboundEvent.objects.filter(pk=event.pk)
-            count = inbox.retry(chosen, request.user)
-            inbox.run_now(chosen)  # the next page says what came of it
-            self._tell_retried(request, count)
+            self._tell_retried(request, inbox.retry_now(InboundEvent.objects.filter(pk=event.pk), request.user))
 
     def same_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._do(request, pk, RETRY, self._retry_same)

@@ -1,9 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
-from django.db import DataError
+from django.db import DataError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -12,6 +14,7 @@ from scalepoint_integration import handlers, inbox, workqueue
 from scalepoint_integration.models import Case, InboundEvent, Refusal
 from scalepoint_integration.payloads.envelope import read_envelope
 from scalepoint_integration.workqueue import RetryableError
+from settings.processes import wait_for
 from tasks.models import Task
 from tests.world import World, assignment, handle, make_world, merged, receive
 
@@ -177,3 +180,33 @@ def test_the_background_job_is_seen_by_its_sweeps() -> None:
     inbox.sweep()
     assert inbox.alive(timezone.now())
     assert not inbox.alive(timezone.now() + timedelta(minutes=3))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_for_another_try_sees_its_end_although_a_worker_is_as_quick() -> None:
+    """A worker that never rests beside it: without the claim in the same transaction it wins one time in a few."""
+    world = make_world()
+    stop = Event()
+
+    def worker() -> None:
+        while not stop.is_set():
+            inbox.drain()
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(worker)
+        try:
+            for number in range(2, 12):
+                world.nord.active = False
+                world.nord.save()
+                (event,) = receive(world, assignment(number))
+                mine = InboundEvent.objects.filter(pk=event.pk)
+                assert wait_for(lambda mine=mine: mine.get().status == "failed", 10)
+                world.nord.active = True
+                world.nord.save()
+                assert inbox.retry_now(mine, None) == 1
+                assert mine.get().status == "done"
+        finally:
+            stop.set()
+        busy.result(10)
+    assert Task.objects.count() == 10
