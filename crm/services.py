@@ -1,12 +1,11 @@
 """What others may ask of the customer register. Nothing here decides between several customers: it finds them all."""
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import connections, models, router
+from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Lower
 
@@ -49,18 +48,6 @@ def normalise_phone(raw: str, country: str = "DK") -> str:
     if digits.startswith("45"):
         return digits[2:] if len(digits) == 10 else ""
     return f"+{digits}" if 8 <= len(digits) <= 15 and not digits.startswith("0") else ""
-
-
-def hold(name: str) -> None:
-    """Let nobody else pass here with the same name until the transaction ends: look, then create, without a double.
-
-    Only PostgreSQL has others at the same time; SQLite has one writer anyway.
-    """
-    connection = connections[router.db_for_write(Customer)]
-    if connection.vendor == "postgresql" and connection.in_atomic_block:
-        key = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(key, signed=True)])
 
 
 def customers_by_number(number: str) -> list[Customer]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.module_loading import import_string
 
 from crm import services as crm
+from crm.locks import hold
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration.conf import conf
 from scalepoint_integration.defaults import CustomerRule, Defaults
@@ -44,7 +45,7 @@ class Adapter:
         same customer until this transaction ends. Raises NeedsPerson (SP-204) where the rule needs a phone number,
         the case has none, and the office wants to be asked then."""
         if rule.customer_is == "insurer":
-            crm.hold(f"customer of insurer {insurer.pk}")
+            hold(f"customer of insurer {insurer.pk}")
             return crm.customers_of_insurer(insurer)
         if rule.phone_as_customer_number:
             number = self.customer_number(case)
@@ -52,11 +53,11 @@ class Adapter:
                 return []
             if not number:
                 raise NeedsPerson("SP-204")
-            crm.hold(f"customer number {number}")
+            hold(f"customer number {number}")
             return crm.customers_by_number(number)
         if not case.policy_number:
             return []
-        crm.hold(f"policy {insurer.pk} {case.policy_number}")
+        hold(f"policy {insurer.pk} {case.policy_number}")
         return crm.customers_by_policy(insurer, case.policy_number)
 
     def customer_number(self, case: CaseFacts) -> str:

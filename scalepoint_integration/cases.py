@@ -5,15 +5,14 @@ anything wins, fact by fact, whatever came first; a statement without a fact nev
 stamp per case instead was tried on paper and fails with three events: the middle one is then dropped whole.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from django.db import connection as database
 from django.db.models import Model, Q, QuerySet
 
+from crm.locks import hold
 from crm.models import InsuranceCompany
 from scalepoint_integration import lifecycle, merging
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service
@@ -94,7 +93,7 @@ def lock(connection: Connection, names: Names) -> tuple[Case, list[Case]]:
     ends. Raises NeedsPerson (SP-119)."""
     if names.number:
         # A number is no unique column: without this one event could make a case of it while another adds it to one.
-        _hold(f"case number {connection.pk} {names.number}")
+        hold(f"case number {connection.pk} {names.number}")
     for _attempt in range(3):
         # Others may be locked that only share the number; always in the same order, so nobody waits in a circle.
         found = list(_known(connection, names).select_for_update())
@@ -116,14 +115,6 @@ def lock(connection: Connection, names: Names) -> tuple[Case, list[Case]]:
         Case.objects.bulk_create([new], ignore_conflicts=True)
     # In the way is a case with the same token and another id. What contradicts itself is never guessed at.
     raise NeedsPerson("SP-119")
-
-
-def _hold(name: str) -> None:
-    """Let nobody else pass here with the same name until the transaction ends."""
-    if database.vendor == "postgresql":
-        key = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        with database.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(key, signed=True)])
 
 
 def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -> Case:

@@ -316,13 +316,8 @@ def send_invoice(case: Case, by: Any, expense: dict[str, Any]) -> OutboundEvent:
     return sending
 
 
-def scalepoint_user_name(user: Any) -> str:
-    names = UserSettings.objects.filter(user=user).values_list("scalepoint_user_name", flat=True)
-    return names.first() or ""
-
-
 def _share(case: Case, by: Any, text: str) -> OutboundEvent:
-    if not scalepoint_user_name(by):  # it travels with the message (outbox.bodies)
+    if not UserSettings.name_at_scalepoint(by):  # it travels with the message (outbox.bodies)
         raise NotPossible(_("You have no Scalepoint user name yet. Write it in your own settings, and try again."))
     sending = outbox.send_message(case, "", text, by)
     if sending is None:

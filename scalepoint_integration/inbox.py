@@ -172,10 +172,11 @@ def retry_now(events: "QuerySet[InboundEvent]", by: Any) -> int:
 
     Claimed in the transaction that makes them due: a worker who hears the ring would be faster now and then, and the
     page would show the old problem."""
-    chosen = InboundEvent.objects.filter(pk__in=list(events.values_list("pk", flat=True)))
+    keys = list(events.values_list("pk", flat=True))
+    chosen = InboundEvent.objects.filter(pk__in=keys)
     with transaction.atomic():
         count = retry(chosen, by)
-        batch = _claim(conf().max_batch_events, tried=False, among=chosen)
+        batch = _claim(len(keys), tried=False, among=chosen)
     _handle_all(batch)
     return count
 

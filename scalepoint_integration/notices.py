@@ -81,9 +81,11 @@ def recipients(case: Case) -> list[Any]:
 
 def would_be_told(case: Case) -> list[Any]:
     """The same, as if the case were no test."""
-    if case.responsible:
-        return _wanting("tell_new_case", [case.responsible])
-    return _wanting("tell_team_case", case.team.members.all() if case.team else [])
+    # A case that waits in the inbox has neither yet: it is for those who would get its task.
+    responsible, team = case.responsible or case.connection.responsible, case.team or case.connection.team
+    if responsible:
+        return _wanting("tell_new_case", [responsible])
+    return _wanting("tell_team_case", team.members.all() if team else [])
 
 
 def _those_who_are_told(connection: Connection, wish: str) -> list[Any]:

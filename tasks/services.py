@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from crm.services import fit, hold
+from crm.locks import hold
+from crm.services import fit
 from tasks.models import Task, TaskCheckItem, TaskContact, TaskImage, TaskNote, TaskTemplate
 
 

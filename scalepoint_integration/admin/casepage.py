@@ -290,7 +290,7 @@ ACTS = {
         _test,
         CHANGE,
         gettext_lazy("Change whether this is a test case?"),
-        gettext_lazy("Test cases do not count in the figures, and can be deleted together."),
+        gettext_lazy("A test case does not count in the figures. Nothing that came from Scalepoint is deleted."),
         gettext_lazy("Change it"),
     ),
     "anonymise": Act(

@@ -148,11 +148,8 @@ class CodeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if self.value() is None:
             return queryset
-        return (
-            queryset.filter(error_code=self.value())
-            .exclude(status=Status.DONE)
-            .filter(status__in=(Status.FAILED, Status.PENDING, Status.IGNORED))
-        )
+        unfinished = (Status.FAILED, Status.PENDING, Status.IGNORED)
+        return queryset.filter(error_code=self.value(), status__in=unfinished)
 
 
 class InsurerFilter(admin.RelatedOnlyFieldListFilter):
@@ -222,8 +219,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
     readonly_fields = ("state",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        rows = super().get_queryset(request).defer("body")
-        return rows.defer("body", "connection__secret", "connection__client_secret")
+        return super().get_queryset(request).defer("body", "connection__secret", "connection__client_secret")
 
     def get_urls(self) -> Any:
         names = ("retry", "replay", "ignore", "same", "tie", "make_case", "report", "raw")

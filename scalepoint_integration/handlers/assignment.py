@@ -195,6 +195,7 @@ def _put_in_inbox(case: Case, service: Service, adapter: Adapter) -> None:
     if case.status == Case.Status.NEEDS_ACTION:
         case.status = Case.Status.NEW
     case.save()
+    notices.about_case(case)
     followup.apply(case, adapter)
 
 

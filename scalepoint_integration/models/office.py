@@ -1,5 +1,7 @@
 """What belongs to the people in the office: their settings, what they are told, what they wrote and saved."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
@@ -32,6 +34,11 @@ class UserSettings(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+    @classmethod
+    def name_at_scalepoint(cls, user: Any) -> str:
+        """What Scalepoint calls the user; empty where nobody said."""
+        return cls._default_manager.filter(user=user).values_list("scalepoint_user_name", flat=True).first() or ""
 
 
 class Notice(QueueItem):

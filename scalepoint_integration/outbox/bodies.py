@@ -176,10 +176,10 @@ def _user_name(item: OutboundEvent) -> str:
     """The Scalepoint user name of the person who sends; "" where no person does."""
     if item.created_by is None:
         return ""
-    settings = UserSettings.objects.filter(user=item.created_by).first()
-    if settings is None or not settings.scalepoint_user_name:
+    name = UserSettings.name_at_scalepoint(item.created_by)
+    if not name:
         raise NeedsPerson("SP-417", person=str(item.created_by))
-    return settings.scalepoint_user_name
+    return name
 
 
 def _case(item: OutboundEvent) -> Body:

@@ -10,7 +10,7 @@ from django.db.models import ProtectedError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm import services
+from crm import locks, services
 from crm.models import Customer, InsuranceCompany
 
 
@@ -204,7 +204,7 @@ def test_hold_lets_one_after_the_other_create() -> None:
             with transaction.atomic():
                 if not first:
                     inside.wait(5)
-                services.hold("customer:28112233")
+                locks.hold("customer:28112233")
                 inside.set()
                 if not services.customers_by_number("28112233"):
                     if first:
@@ -233,13 +233,13 @@ def test_hold_does_not_hold_other_names() -> None:
         try:
             with transaction.atomic():
                 start = monotonic()
-                services.hold("customer:28112244\ud800")
+                locks.hold("customer:28112244\ud800")
                 waited.append(monotonic() - start)
         finally:
             connections.close_all()
 
     with transaction.atomic():
-        services.hold("customer:28112233")
+        locks.hold("customer:28112233")
         thread = Thread(target=other)
         thread.start()
         thread.join(10)
@@ -249,4 +249,4 @@ def test_hold_does_not_hold_other_names() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_hold_outside_a_transaction_holds_nothing(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
-        services.hold("anything")
+        locks.hold("anything")

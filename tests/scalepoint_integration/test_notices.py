@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import Team
-from scalepoint_integration import inbox, jobs, notices
+from scalepoint_integration import casework, inbox, jobs, notices
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, UserSettings
 from tests.world import World, assignment, handle, merged
 
@@ -206,3 +206,15 @@ def test_the_job_tells_of_a_silence_once(told: World) -> None:
     Notice.objects.all().delete()
     jobs.watch()
     assert not Notice.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_case_that_waits_in_the_inbox_is_told_once(told: World) -> None:
+    Connection.objects.update(new_cases="inbox")
+    handle(told, assignment(), merged(assignment(), {"correlationId": "again"}))
+    case = Case.objects.get()
+    assert (case.status, case.services.get().task) == ("new", None)
+    casework.make_task(case, None)
+    assert case.services.get().task
+    assert notices.drain() == 1
+    assert [message.to for message in mail.outbox] == [["mette@kontor.example"]]
