@@ -68,5 +68,6 @@ $(READY_VENV): requirements-dev.txt
 		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Installing into $(VENV) (once, about half a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(RUN) pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt
+	@$(RUN) pip install -q --disable-pip-version-check --no-input --no-deps --require-hashes -r requirements-dev.txt
+	@$(RUN) pip check --disable-pip-version-check >/dev/null || { $(RUN) pip check; exit 1; }
 	@touch $@
