@@ -12,7 +12,6 @@ from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 
-import holidays
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, TextChoices
@@ -381,4 +380,8 @@ def _working_days(after: date, before: date) -> int:
 
 @cache
 def _closed(year: int) -> frozenset[date]:
+    try:
+        import holidays
+    except ModuleNotFoundError:  # the extra "holidays": check scalepoint.W002 says that it is missing
+        return frozenset()
     return frozenset(holidays.country_holidays("DK", years=year))
