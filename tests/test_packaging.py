@@ -68,7 +68,7 @@ def test_the_wheel_says_what_it_is_and_brings_its_license(wheel: zipfile.ZipFile
     assert (about["Name"], about["Version"]) == (PROJECT["name"], PROJECT["version"])
     assert about["License-Expression"] == "BSD-3-Clause"
     assert about["Author"] == "django-scalepoint contributors"
-    hard = {Requirement(each).name for each in about.get_all("Requires-Dist") if "extra ==" not in each}
+    hard = {Requirement(each).name for each in about.get_all("Requires-Dist", []) if "extra ==" not in each}
     assert not hard & {"celery", "redis", "psycopg", "openpyxl", "holidays", "granian", "pytest"}
     assert "Project-URL" not in about
 
