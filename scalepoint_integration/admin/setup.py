@@ -197,7 +197,7 @@ class SetupAdmin(PageAdmin):
             "problem": problem,
             "language": language,
             "languages": mail.LANGUAGES,
-            "nowhere": settings.EMAIL_BACKEND.split(".")[-2] in _NOWHERE,
+            "nowhere": mail.backend().split(".")[-2] in _NOWHERE,
             "mails": _mails(connection),
         }
         return self.render(request, "scalepoint/setup_mail.html", _("Send mail to Scalepoint"), context)
