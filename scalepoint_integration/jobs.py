@@ -9,8 +9,9 @@ from celery import shared_task
 from django.db import connections
 from django.utils import timezone
 
-from scalepoint_integration import figures, images, inbox, notices, outbox, poller, send_test, settlements
+from scalepoint_integration import figures, images, inbox, notices, outbox, poller, settlements
 from scalepoint_integration.models import Connection
+from scalepoint_integration.test_cases import cleanup
 
 
 def _job(work: Callable[[], object]) -> Any:
@@ -94,4 +95,4 @@ def watch() -> None:
 @_job
 def prune() -> None:
     inbox.prune()
-    send_test.prune(timezone.now())
+    cleanup.prune(timezone.now())

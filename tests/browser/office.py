@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.utils import timezone, translation
 
 from crm.models import Customer
-from scalepoint_integration import images, inbox, send_test
+from scalepoint_integration import images, inbox
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
+from scalepoint_integration.test_cases import examples
 from tasks.models import TaskImage
 from tests.browser.conftest import PASSWORD
 from tests.world import World, assignment, handle, make_world, merged
@@ -43,7 +44,7 @@ def people() -> None:
 
 
 def picture(number: int) -> dict[str, Any]:
-    return send_test._picture(f"{20310506 + number}", number)
+    return examples._picture(f"{20310506 + number}", number)
 
 
 def busy() -> Office:

@@ -81,7 +81,7 @@ LAYERS = [
     ("handlers",),
     ("inbox",),
     ("casework", "timeline", "figures", "checklist", "export", "mail", "roles"),
-    ("api", "poller", "jobs", "send_test", "admin", "management", "urls", "checks", "templatetags"),
+    ("api", "poller", "jobs", "test_cases", "admin", "management", "urls", "checks", "templatetags"),
 ]
 
 
