@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils.module_loading import import_string
 
@@ -20,13 +20,11 @@ from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration.conf import conf
 from scalepoint_integration.defaults import CustomerRule, Defaults
 from scalepoint_integration.models import Case, Connection
+from scalepoint_integration.models.image import Picture
 from scalepoint_integration.payloads.assignment import CaseFacts, Party
 from scalepoint_integration.workqueue import NeedsPerson
 from tasks import services as tasks
 from tasks.models import Task, TaskImage, TaskTemplate
-
-if TYPE_CHECKING:  # images stands above this module and calls it
-    from scalepoint_integration.images.picture import Picture
 
 # Texts cut to their columns: a text that is too long must not cost a case.
 fitting = crm.fit
@@ -167,7 +165,7 @@ class Adapter:
         """Those that came from Scalepoint."""
         task.contacts.exclude(source_key="").delete()
 
-    def attach_image(self, task: Task, name: str, content: bytes, picture: "Picture") -> TaskImage:
+    def attach_image(self, task: Task, name: str, content: bytes, picture: Picture) -> TaskImage:
         return tasks.attach_image(
             task,
             name=name,

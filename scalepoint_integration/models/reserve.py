@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from scalepoint_integration.models.money import money, text
+from scalepoint_integration.models.columns import money, text
 from scalepoint_integration.payloads.reserve import AMOUNTS, FLAGS, TEXTS
 
 Registers = dict[str, dict[str, Any]]
