@@ -31,6 +31,7 @@ from scalepoint_integration.models import (
     Payment,
     Service,
     UserSettings,
+    registers,
 )
 from scalepoint_integration.payloads.assignment import Address, CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
@@ -109,7 +110,7 @@ def choose_customer(case: Case, by: Any, customer: Customer | None) -> None:
             _pass_on(held, "customer", customer)
             held.applied = {}  # what we wrote on the former one
         elif customer is None and held.customer is None:
-            facts = cases.read(held.facts, CaseFacts)
+            facts = registers.read(held.facts, CaseFacts)
             if held.insurer is None:
                 raise NeedsPerson("SP-111", alias=facts.insurer_alias)
             held.customer = assignment.make_customer(held, held.insurer, facts, get_adapter())
@@ -340,7 +341,7 @@ def anonymise(case: Case, by: Any) -> None:
     with _held(case, by, takes=False) as held:
         if held.anonymised_at:
             return
-        person = cases.read(held.facts, CaseFacts)
+        person = registers.read(held.facts, CaseFacts)
         told = _told_of(person)
         held.facts = _without_person(held.facts, person, word)
         held.anonymised_at = timezone.now()

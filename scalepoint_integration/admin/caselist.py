@@ -29,14 +29,23 @@ from django.views.decorators.http import require_POST
 
 from crm.admin.base import ResponsibleFilter, active, badge
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import cases, casework, export, figures, lifecycle, workqueue
+from scalepoint_integration import casework, export, figures, lifecycle, workqueue
 from scalepoint_integration.admin import money
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.admin.pages import when
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.followup import WORKED_ON
-from scalepoint_integration.models import Case, CaseMessage, ImagePull, InboundEvent, OfficeNote, SavedView, Service
+from scalepoint_integration.models import (
+    Case,
+    CaseMessage,
+    ImagePull,
+    InboundEvent,
+    OfficeNote,
+    SavedView,
+    Service,
+    registers,
+)
 from scalepoint_integration.payloads.assignment import CaseFacts
 
 NOTHING = "–"  # noqa: RUF001
@@ -739,7 +748,7 @@ def matches(text: str) -> Q:
 
 
 def facts_of(case: Case) -> CaseFacts:
-    return cases.read(case.facts, CaseFacts)
+    return registers.read(case.facts, CaseFacts)
 
 
 def place_of(case: Case) -> str:

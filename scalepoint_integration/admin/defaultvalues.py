@@ -16,11 +16,11 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import active
 from crm.models import InsuranceCompany
-from scalepoint_integration import cases, naming
+from scalepoint_integration import naming
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.errors import describe
 from scalepoint_integration.handlers.assignment import TITLE_LIMIT, Foreseen, foresee
-from scalepoint_integration.models import Case, Connection, DefaultValues
+from scalepoint_integration.models import Case, Connection, DefaultValues, registers
 from scalepoint_integration.models.connection import DIMENSIONS
 from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts
 
@@ -314,7 +314,7 @@ def _previews(request: HttpRequest, connection: Connection, count: int) -> list[
     shown = []
     for case in found:
         ordered: dict[str, Any] = next((service.facts for service in case.services.all()), {})
-        facts = cases.read(case.facts, CaseFacts), cases.read(ordered, ServiceFacts)
+        facts = registers.read(case.facts, CaseFacts), registers.read(ordered, ServiceFacts)
         assert case.insurer is not None  # noqa: S101  for the type checker
         shown.append(Preview(case, foresee(connection, case.insurer, *facts)))
     return shown

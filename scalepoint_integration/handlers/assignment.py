@@ -17,7 +17,7 @@ from scalepoint_integration import cases, defaults, followup, images, lifecycle,
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers.common import NAMES
-from scalepoint_integration.models import Case, Connection, InboundEvent, Service
+from scalepoint_integration.models import Case, Connection, InboundEvent, Service, registers
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
 from scalepoint_integration.signals import announce
@@ -41,8 +41,8 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     service = cases.lock_service(case, said.service_id, said.service.reference)
     new, at = service.pk is None, event.occurred_at or event.received_at
     cases.tell(case, said.case, at)
-    service.facts = cases.merge(service.facts, said.service, at)
-    late = cases.older(case.facts, said.case, at) + cases.older(service.facts, said.service, at)
+    service.facts = registers.merge(service.facts, said.service, at)
+    late = registers.older(case.facts, said.case, at) + registers.older(service.facts, said.service, at)
     cases.notice(event, "SP-108" if late and all(late) else "")
     try:
         with transaction.atomic():  # all of the task or nothing of it
@@ -129,8 +129,8 @@ def _insurer(event: InboundEvent, said: Assignment, adapter: Adapter) -> Insuran
 
 def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now: datetime) -> bool:
     """Make or update customer and task from all that is known. Returns whether the task was made."""
-    facts = cases.read(case.facts, CaseFacts)
-    ordered = cases.read(service.facts, ServiceFacts)
+    facts = registers.read(case.facts, CaseFacts)
+    ordered = registers.read(service.facts, ServiceFacts)
     if case.insurer is None:
         raise NeedsPerson("SP-111", alias=" / ".join(filter(None, (facts.insurer_alias, facts.insurer_sub_alias))))
     if not case.insurer.active:

@@ -7,8 +7,16 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import cases, casework, inbox
-from scalepoint_integration.models import Case, ImagePull, InboundEvent, OfficeNote, OutboundEvent, UserSettings
+from scalepoint_integration import casework, inbox
+from scalepoint_integration.models import (
+    Case,
+    ImagePull,
+    InboundEvent,
+    OfficeNote,
+    OutboundEvent,
+    UserSettings,
+    registers,
+)
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
 from tasks.models import Task, TaskContact, TaskImage, TaskTemplate
@@ -313,7 +321,7 @@ def everything_about(case: Case) -> str:
 def test_an_anonymised_person_does_not_come_back(world: World, ole: Any) -> None:
     handle(world, assignment(), message(8, "m1"))
     case = the_case()
-    facts = cases.read(case.facts, CaseFacts)
+    facts = registers.read(case.facts, CaseFacts)
     persons = [facts.holder_name, facts.holder_phone, facts.holder_email, facts.policy_number, "Kim Opdigtet"]
     assert all(each in everything_about(case) for each in persons if each)
     casework.anonymise(case, ole)

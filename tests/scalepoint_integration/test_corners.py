@@ -11,7 +11,7 @@ from pytest_django import Settings
 from crm.models import InsuranceCompany
 from scalepoint_integration import cases, defaults, inbox
 from scalepoint_integration.checks import check_settings
-from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent
+from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, registers
 from scalepoint_integration.workqueue import LeaseLost
 from tasks.models import Task
 from tests.world import SECRET, World, assignment, handle, merged, receive
@@ -128,11 +128,11 @@ def test_facts_say_when_they_were_said() -> None:
     from scalepoint_integration.payloads.assignment import CaseFacts
 
     early, late = timezone.now(), timezone.now() + timedelta(hours=1)
-    first = cases.merge({}, CaseFacts(number="1", damage_type="Tag"), late)
-    second = cases.merge(first, CaseFacts(number="2", url="https://x.example"), early)
-    assert cases.read(second, CaseFacts) == CaseFacts(number="1", damage_type="Tag", url="https://x.example")
-    tie = cases.merge(first, replace(CaseFacts(), number="3"), late)
-    assert cases.read(tie, CaseFacts).number == "3"
+    first = registers.merge({}, CaseFacts(number="1", damage_type="Tag"), late)
+    second = registers.merge(first, CaseFacts(number="2", url="https://x.example"), early)
+    assert registers.read(second, CaseFacts) == CaseFacts(number="1", damage_type="Tag", url="https://x.example")
+    tie = registers.merge(first, replace(CaseFacts(), number="3"), late)
+    assert registers.read(tie, CaseFacts).number == "3"
 
 
 def test_a_secret_alone_can_be_saved(world: World) -> None:
