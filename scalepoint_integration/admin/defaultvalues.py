@@ -16,11 +16,10 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import active
 from crm.models import InsuranceCompany
-from scalepoint_integration import naming
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.errors import describe
 from scalepoint_integration.handlers.assignment import TITLE_LIMIT, Foreseen, foresee
-from scalepoint_integration.models import Case, Connection, DefaultValues, registers
+from scalepoint_integration.models import Case, Connection, DefaultValues, case_name, registers
 from scalepoint_integration.models.connection import DIMENSIONS
 from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts
 
@@ -386,7 +385,7 @@ def _in_words(row: Any, name: str) -> Any:
 def _merge_fields() -> list[str]:
     """The names of the merge fields in the reader's language."""
     place = -2 if (get_language() or "").startswith("da") else -1
-    return [f"[{names[place]}]" for names in naming.FIELDS.values()]
+    return [f"[{names[place]}]" for names in case_name.FIELDS.values()]
 
 
 def _inactive(connection: Connection) -> list[Any]:

@@ -13,11 +13,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming, notices
+from scalepoint_integration import cases, defaults, followup, images, lifecycle, notices
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers.common import NAMES
-from scalepoint_integration.models import Case, Connection, InboundEvent, Service, registers
+from scalepoint_integration.models import Case, Connection, InboundEvent, Service, case_name, registers
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
 from scalepoint_integration.signals import announce
@@ -107,7 +107,7 @@ def foresee(connection: Connection, insurer: InsuranceCompany, facts: CaseFacts,
             chosen = defaults.resolve(connection, insurer, customer)
         except NeedsPerson as stopped:
             problem = (stopped.code, stopped.facts)
-        title, cut = naming.render(connection.case_name_template, _names(insurer, facts, ordered), TITLE_LIMIT)
+        title, cut = case_name.render(connection.case_name_template, _names(insurer, facts, ordered), TITLE_LIMIT)
         template = chosen.values["task_template"] if chosen else None
         title = fitting(Task, adapter.compose(template, {"title": title, "description": ""}))["title"]
         transaction.set_rollback(True)
@@ -146,7 +146,7 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
         service.save()
         case.save()
         return False
-    title, cut = naming.render(case.connection.case_name_template, _names(case.insurer, facts, ordered), TITLE_LIMIT)
+    title, cut = case_name.render(case.connection.case_name_template, _names(case.insurer, facts, ordered), TITLE_LIMIT)
     template = task.template if task else chosen.values["task_template"]
     texts = _task_fields(facts, ordered, service, customer) | {"title": title}
     wanted = fitting(Task, adapter.compose(template, texts))
@@ -274,7 +274,7 @@ def _task_fields(facts: CaseFacts, ordered: ServiceFacts, service: Service, cust
 
 
 def _names(insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts) -> dict[str, str]:
-    """The values of the merge fields (naming.FIELDS)."""
+    """The values of the merge fields (case_name.FIELDS)."""
     place = facts.damage_address or facts.holder_address
     return {
         "case_number": facts.number,

@@ -70,7 +70,7 @@ def test_one_module_opens_foreign_addresses() -> None:
 
 LAYERS = [
     ("conf",),
-    ("payloads", "naming", "errors"),
+    ("payloads", "errors"),
     ("workqueue", "doorbell"),
     ("models",),
     ("keys", "client"),
