@@ -7,7 +7,7 @@ or ``PermanentError``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,6 @@ from crm import services as crm
 from crm.locks import hold
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration.conf import conf
-from scalepoint_integration.defaults import CustomerRule, Defaults
 from scalepoint_integration.models import Case, Connection
 from scalepoint_integration.models.image import Picture
 from scalepoint_integration.payloads.assignment import CaseFacts, Party
@@ -30,6 +29,23 @@ from tasks.models import Task, TaskImage, TaskTemplate
 fitting = crm.fit
 
 _ADDRESS = ("street", "street2", "postal_code", "city", "country")
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """``values`` by field name of the task (None where nobody set one); ``origins`` says for each set value who did:
+    "insurer", "connection" or "customer". ``notices`` are codes of the catalogue that the office should see."""
+
+    values: dict[str, Any]
+    origins: dict[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRule:
+    customer_is: str
+    phone_as_customer_number: bool
+    no_phone: str = Connection.NoPhone.ASK  # "ask": a person is asked; "new": always a new customer
 
 
 class Adapter:

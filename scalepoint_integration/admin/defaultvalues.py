@@ -18,7 +18,8 @@ from crm.admin.base import active
 from crm.models import InsuranceCompany
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.errors import describe
-from scalepoint_integration.handlers.assignment import TITLE_LIMIT, Foreseen, foresee
+from scalepoint_integration.handlers.assignment import TITLE_LIMIT
+from scalepoint_integration.handling.dry_run import Foreseen, foresee
 from scalepoint_integration.models import Case, Connection, DefaultValues, case_name, registers
 from scalepoint_integration.models.connection import DIMENSIONS
 from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts

@@ -7,8 +7,9 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import defaults, inbox
+from scalepoint_integration import inbox
 from scalepoint_integration.adapter import Adapter
+from scalepoint_integration.handling import defaults
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
 from scalepoint_integration.payloads.assignment import CaseFacts, parse
 from scalepoint_integration.payloads.envelope import find_events, read_envelope
