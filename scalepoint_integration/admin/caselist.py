@@ -29,7 +29,7 @@ from django.views.decorators.http import require_POST
 
 from crm.admin.base import ResponsibleFilter, active, badge
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import casework, export, figures, lifecycle, workqueue
+from scalepoint_integration import export, figures, lifecycle, workqueue
 from scalepoint_integration.admin import money
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.admin.pages import when
@@ -46,6 +46,7 @@ from scalepoint_integration.models import (
     Service,
     registers,
 )
+from scalepoint_integration.office import casework
 from scalepoint_integration.payloads.assignment import CaseFacts
 
 NOTHING = "–"  # noqa: RUF001

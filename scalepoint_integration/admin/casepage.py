@@ -37,13 +37,15 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from crm.admin.base import DATE_FORMATS, active
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import casework, followup, lifecycle, timeline
+from scalepoint_integration import followup, lifecycle, timeline
 from scalepoint_integration.admin import event_page, money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
 from scalepoint_integration.admin.caselist import LOOKS, damage_of, facts_of, place_of
 from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
+from scalepoint_integration.office import casework
+from scalepoint_integration.office.anonymise import anonymise
 from scalepoint_integration.workqueue import QueueError
 from tasks.models import Task, TaskContact, TaskImage
 
@@ -218,7 +220,7 @@ def _test(request: HttpRequest, case: Case) -> str:
 
 
 def _anonymise(request: HttpRequest, case: Case) -> str:
-    casework.anonymise(case, request.user)
+    anonymise(case, request.user)
     return _("The person is anonymised.")
 
 

@@ -80,7 +80,7 @@ LAYERS = [
     ("followup",),
     ("handlers", "handling"),
     ("inbox",),
-    ("casework", "timeline", "figures", "checklist", "export", "mail", "roles"),
+    ("office", "timeline", "figures", "checklist", "export", "mail", "roles"),
     ("api", "poller", "jobs", "test_cases", "admin", "management", "urls", "checks", "templatetags"),
 ]
 

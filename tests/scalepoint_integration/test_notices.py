@@ -12,8 +12,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import Team
-from scalepoint_integration import casework, inbox, jobs, notices
+from scalepoint_integration import inbox, jobs, notices
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, UserSettings
+from scalepoint_integration.office import casework
 from tests.world import World, assignment, handle, merged
 
 MESSAGE = {

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import casework, inbox
+from scalepoint_integration import inbox
 from scalepoint_integration.models import (
     Case,
     ImagePull,
@@ -17,6 +17,8 @@ from scalepoint_integration.models import (
     UserSettings,
     registers,
 )
+from scalepoint_integration.office import casework
+from scalepoint_integration.office.anonymise import anonymise
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
 from tasks.models import Task, TaskContact, TaskImage, TaskTemplate
@@ -324,7 +326,7 @@ def test_an_anonymised_person_does_not_come_back(world: World, ole: Any) -> None
     facts = registers.read(case.facts, CaseFacts)
     persons = [facts.holder_name, facts.holder_phone, facts.holder_email, facts.policy_number, "Kim Opdigtet"]
     assert all(each in everything_about(case) for each in persons if each)
-    casework.anonymise(case, ole)
+    anonymise(case, ole)
     for _each in range(2):
         case = the_case()
         told = everything_about(case).replace("Kim Opdigtet Udlejning", "")
@@ -341,7 +343,7 @@ def test_a_customer_with_other_work_keeps_the_name(world: World, ole: Any) -> No
     handle(world, assignment())
     customer = Customer.objects.get()
     Task.objects.create(title="noget andet", customer=customer)
-    casework.anonymise(the_case(), ole)
+    anonymise(the_case(), ole)
     handle(world, merged(assignment(), {"timestamp": "2032-06-01T00:00:00Z"}))
     customer.refresh_from_db()
     assert customer.name == "Inga Eksempelsen"
@@ -351,6 +353,6 @@ def test_the_company_as_customer_is_no_person(world: World, ole: Any) -> None:
     world.connection.customer_is = "insurer"
     world.connection.save()
     handle(world, assignment())
-    casework.anonymise(the_case(), ole)
+    anonymise(the_case(), ole)
     assert InsuranceCompany.objects.get(pk=world.nord.pk).customer == Customer.objects.get()
     assert Customer.objects.get().name == world.nord.name
