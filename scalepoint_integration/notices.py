@@ -19,6 +19,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
@@ -128,6 +129,13 @@ def _write(
 def due() -> bool:
     """Whether a drain would find something."""
     return Notice.objects.filter(status=Notice.Status.PENDING, available_at__lte=Now()).exists()
+
+
+def retry(rows: "QuerySet[Notice]") -> int:
+    """Send mails that failed again. Returns how many."""
+    count = workqueue.retry(rows)
+    ring("drain_notices")
+    return count
 
 
 def drain() -> int:

@@ -29,11 +29,9 @@ from django.views.decorators.http import require_POST
 
 from crm.admin.base import ResponsibleFilter, active, badge
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import export, figures, lifecycle, workqueue
-from scalepoint_integration.admin import money
+from scalepoint_integration import export, figures, lifecycle, settlements
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.admin.pages import when
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.followup import WORKED_ON
 from scalepoint_integration.models import (
@@ -569,9 +567,7 @@ class CaseList(BigTableAdmin):
 
     @admin.action(description=_("Fetch missing images again"), permissions=["retry"])
     def fetch_images_again(self, request: HttpRequest, queryset: QuerySet[Case]) -> None:
-        failed = ImagePull.objects.filter(service__case__in=queryset.order_by(), status=ImagePull.Status.FAILED)
-        count = workqueue.retry(failed)
-        ring("drain_images")
+        count = casework.fetch_images(queryset.order_by())
         self.message_user(
             request,
             ngettext("%d image is fetched again now.", "%d images are fetched again now.", count) % count,
@@ -580,7 +576,7 @@ class CaseList(BigTableAdmin):
 
     @admin.action(description=_("Fetch the settlement again"), permissions=["retry"])
     def fetch_settlement_again(self, request: HttpRequest, queryset: QuerySet[Case]) -> None:
-        count = money.fetch_again(queryset)
+        count = settlements.fetch_again(queryset)
         self.message_user(
             request,
             ngettext("%d settlement is fetched again now.", "%d settlements are fetched again now.", count) % count,

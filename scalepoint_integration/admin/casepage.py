@@ -184,7 +184,7 @@ def _retry(request: HttpRequest, case: Case) -> str:
 
 
 def _images(request: HttpRequest, case: Case) -> str:
-    count = casework.fetch_images(case)
+    count = casework.fetch_images(Case.objects.filter(pk=case.pk))
     return ngettext("%d image is fetched again now.", "%d images are fetched again now.", count) % count
 
 

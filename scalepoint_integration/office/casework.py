@@ -172,9 +172,9 @@ def retry(case: Case, by: Any) -> int:
     return _again(InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED), by)
 
 
-def fetch_images(case: Case) -> int:
+def fetch_images(chosen: "QuerySet[Case]") -> int:
     """Ask again for the images that could not be fetched. Returns how many."""
-    count = workqueue.retry(ImagePull.objects.filter(service__case=case, status=ImagePull.Status.FAILED))
+    count = workqueue.retry(ImagePull.objects.filter(service__case__in=chosen, status=ImagePull.Status.FAILED))
     ring("drain_images")
     return count
 

@@ -131,6 +131,13 @@ def _digest(*parts: Any) -> str:
 
 
 # ---- The queue ----------------------------------------------------------------------------------------------------
+def retry(rows: "QuerySet[OutboundEvent]") -> int:
+    """Send events that failed again, as far as their content is still there. Returns how many."""
+    count = workqueue.retry(rows.exclude(facts={}))
+    ring("drain_outbound")
+    return count
+
+
 def drain() -> int:
     """Send what is due until nothing is or the time of a job is used up. Returns how many calls were made."""
     answered("drain_outbound")
