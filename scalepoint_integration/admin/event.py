@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -27,6 +26,7 @@ from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import allow, when
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
+from scalepoint_integration.office import casework
 
 APP = "scalepoint_integration"
 VIEW, RETRY, REPLAY, RAW = (
@@ -390,39 +390,23 @@ class InboundEventAdmin(ReadOnlyAdmin):
         if not form.is_valid():
             return {"tie_form": form}
         if form.case:
-            self._tie_to(request, event, form.case)
+            linked = casework.link_event(event, request.user, form.case)
+            self._tell_linked(request, form.case if linked else None)
         return None
 
     def make_case_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._do(request, pk, RETRY, self._make_case)
 
     def _make_case(self, request: HttpRequest, event: InboundEvent) -> None:
-        # A case must have some name; this one is nobody's at Scalepoint, and pressed twice it is one case.
-        name = f"event-{event.pk}"
-        with transaction.atomic():
-            case = Case(
-                connection=event.connection,
-                insurer=event.insurer,
-                case_id=name,
-                is_test=event.source == event.Source.TEST,
-            )
-            Case.objects.bulk_create([case], ignore_conflicts=True)
-            if not self._tie_to(request, event, Case.objects.get(connection=event.connection, case_id=name)):
-                transaction.set_rollback(True)
+        self._tell_linked(request, casework.create_case(event, request.user))
 
-    def _tie_to(self, request: HttpRequest, event: InboundEvent, case: Case) -> bool:
-        """Only an event that has no name of its own: any other names its case itself."""
-        nameless = InboundEvent.objects.filter(pk=event.pk, status=Status.FAILED, error_code="SP-105")
-        with transaction.atomic():
-            tied = nameless.update(case=case)
-            count = inbox.retry(nameless, request.user) if tied else 0
-        if count:
+    def _tell_linked(self, request: HttpRequest, case: Case | None) -> None:
+        if case:
             self.message_user(
                 request, gettext("The event belongs to case %(case)s now, and is tried again.") % {"case": case}
             )
         else:
             self.message_user(request, _("This event can't be tied to a case."), messages.WARNING)
-        return bool(count)
 
     def replay_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET asks, POST does it. The original is never changed: a replay is a new line."""

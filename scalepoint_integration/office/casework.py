@@ -220,6 +220,36 @@ def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
     return inbox.retry_now(InboundEvent.objects.filter(pk__in=list(oldest)), by)
 
 
+# ---- An event that names no case ----------------------------------------------------------------------------------
+def link_event(event: InboundEvent, by: Any, case: Case) -> bool:
+    """Let an event that failed because it names no case (SP-105) speak of this one, and try it again. Returns False for
+    any other event: it names its case itself."""
+    nameless = InboundEvent.objects.filter(pk=event.pk, status=InboundEvent.Status.FAILED, error_code="SP-105")
+    with transaction.atomic():
+        linked = nameless.update(case=case)
+        return bool(inbox.retry(nameless, by)) if linked else False
+
+
+def create_case(event: InboundEvent, by: Any) -> Case | None:
+    """Create the case of an event that names none (SP-105), link the event to it and try it again. Returns None for any
+    other event. Twice is one case."""
+    # A case must have some name; this one is nobody's at Scalepoint.
+    name = f"event-{event.pk}"
+    with transaction.atomic():
+        new = Case(
+            connection=event.connection,
+            insurer=event.insurer,
+            case_id=name,
+            is_test=event.source == event.Source.TEST,
+        )
+        Case.objects.bulk_create([new], ignore_conflicts=True)
+        case = Case.objects.get(connection=event.connection, case_id=name)
+        if link_event(event, by, case):
+            return case
+        transaction.set_rollback(True)
+    return None
+
+
 # ---- The end of a case --------------------------------------------------------------------------------------------
 def close(case: Case, by: Any, reason: str) -> None:
     """Its open tasks too, for the same reason (up to 100 characters of it)."""
