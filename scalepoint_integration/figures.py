@@ -15,6 +15,7 @@ from typing import Any
 import holidays
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db import connection as database
 from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, TextChoices
 from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
@@ -166,6 +167,39 @@ def cases_per_insurer(scope: Scope) -> list[tuple[str | None, int]]:
     found: list[tuple[str | None, int]] = [(row["insurer__name"] or "", row["n"]) for row in rows]
     rest = sum(count for _name, count in found[SHOWN:])
     return [*found[:SHOWN], (None, rest)] if rest else found
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one company; test cases are not counted. ``errors`` in seven days, ``cases`` in thirty."""
+
+    latest: datetime | None = None
+    errors: int = 0
+    cases: int = 0
+
+
+def figures_of(companies: Iterable[int], now: datetime) -> dict[int, Figures]:
+    """Three queries, however many companies: the newest event by its index, and two that only read the last days."""
+    ids = list(companies)
+    real = InboundEvent.objects.exclude(source=InboundEvent.Source.TEST)
+    latest = _latest(real, ids)
+    failed = real.filter(
+        insurer__in=ids, status=InboundEvent.Status.FAILED, received_at__gte=now - timedelta(days=7)
+    ).exclude(case__is_test=True)
+    errors = dict(failed.order_by().values_list("insurer").annotate(Count("pk")))
+    rows = Case.objects.filter(insurer__in=ids, is_test=False, created_at__gte=now - timedelta(days=30))
+    cases = dict(rows.order_by().values_list("insurer").annotate(Count("pk")))
+    return {pk: Figures(latest.get(pk), errors.get(pk, 0), cases.get(pk, 0)) for pk in ids}
+
+
+def _latest(real: "QuerySet[InboundEvent]", ids: list[int]) -> dict[int, datetime]:
+    """When the newest event of each came. Each company is named in the statement: with a subquery, PostgreSQL did not
+    know which one it would be, and read all events backwards for one that sent none (a million: 0.2 s)."""
+    if not database.features.supports_slicing_ordering_in_compound:
+        newest = real.filter(insurer=OuterRef("pk")).order_by("-pk").values("received_at")[:1]
+        return dict(InsuranceCompany.objects.filter(pk__in=ids).values_list("pk", Subquery(newest)))
+    each = [real.filter(insurer=pk).order_by("-pk").values_list("insurer", "received_at")[:1] for pk in ids]
+    return dict(each[0].union(*each[1:], all=True)) if each else {}
 
 
 @dataclass(frozen=True, slots=True)
