@@ -24,10 +24,10 @@ from crm.models import InsuranceCompany
 from scalepoint_integration import figures, inbox
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow, when
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.figures import Change, Scope, State
 from scalepoint_integration.models import Case, Connection, Overview
+from scalepoint_integration.office.connection_switch import turn_switch
 
 _APP = "scalepoint_integration"
 _SILENCE_KEPT = 300
@@ -203,15 +203,11 @@ class OverviewAdmin(PageAdmin):
         wanted = request.POST.get("to")
         if wanted not in (Connection.Switch.ON, Connection.Switch.PAUSED):
             return HttpResponseBadRequest()
+        connection = get_object_or_404(Connection, pk=pk)
         with transaction.atomic():
-            connection = get_object_or_404(Connection.objects.select_for_update(of=("self",)), pk=pk)
-            if connection.switch != wanted:
-                connection.switch = wanted
-                connection._history_user = request.user  # type: ignore[attr-defined]
-                connection.save(update_fields=["switch"])
+            if turn_switch(connection, request.user, Connection.Switch(wanted)):
                 self.log_change(request, connection, [{"changed": {"fields": ["switch"]}}])
         if wanted == Connection.Switch.ON:
-            ring("drain")
             told = gettext("The connection is on. What was stored meanwhile is handled now.")
         else:
             told = gettext("The connection is on hold. Cases are stored, and nothing is made of them before it is on.")
