@@ -19,7 +19,6 @@ from django.utils.translation import gettext as _
 from crm.models import Customer, InsuranceCompany
 from scalepoint_integration import cases, followup, inbox, lifecycle, outbox, workqueue
 from scalepoint_integration.adapter import get_adapter
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers import HANDLERS, assignment
 from scalepoint_integration.models import (
     Case,
@@ -34,6 +33,7 @@ from scalepoint_integration.models import (
 )
 from scalepoint_integration.payloads.assignment import Address, CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
+from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
 
 # "Leave it as it is", where None would mean "nobody".

@@ -21,7 +21,6 @@ from django.utils.translation import gettext as _
 from crm.secrets import encrypt_bytes
 from scalepoint_integration import adapter, handlers, notices, outbox, workqueue
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import (
     Connection,
     EventAttempt,
@@ -36,6 +35,7 @@ from scalepoint_integration.models import (
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import Envelope
 from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, NotForUs, PermanentError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 logger = logging.getLogger(__name__)
 

@@ -23,11 +23,11 @@ from django.db.models.functions import Now
 from scalepoint_integration import client, inbox
 from scalepoint_integration.api import refusals
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import Connection, InboundEvent
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import Envelope, NoEvent, find_events, read_envelope
 from scalepoint_integration.workqueue import LeaseLost, PermanentError, RetryableError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 logger = logging.getLogger(__name__)
 

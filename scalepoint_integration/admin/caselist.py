@@ -33,11 +33,11 @@ from scalepoint_integration import cases, casework, export, figures, lifecycle, 
 from scalepoint_integration.admin import money
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.admin.pages import when
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.followup import WORKED_ON
 from scalepoint_integration.models import Case, CaseMessage, ImagePull, InboundEvent, OfficeNote, SavedView, Service
 from scalepoint_integration.payloads.assignment import CaseFacts
+from scalepoint_integration.workqueue.doorbell import ring
 
 NOTHING = "–"  # noqa: RUF001
 LOOKS = {

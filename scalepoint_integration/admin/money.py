@@ -15,7 +15,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from scalepoint_integration import settlements, workqueue
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import (
     Case,
@@ -28,6 +27,7 @@ from scalepoint_integration.models import (
     SettlementParty,
     SettlementPull,
 )
+from scalepoint_integration.workqueue.doorbell import ring
 
 if TYPE_CHECKING:
     InlineBase = admin.StackedInline[Any, Case]

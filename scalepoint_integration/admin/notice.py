@@ -13,9 +13,9 @@ from crm.admin.base import badge
 from scalepoint_integration import workqueue
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import told_in_words, when
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Notice
+from scalepoint_integration.workqueue.doorbell import ring
 
 
 @admin.register(Notice)

@@ -17,9 +17,9 @@ from scalepoint_integration import outbox, workqueue
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event import ReadOnlyAdmin, todo_steps
 from scalepoint_integration.admin.pages import allow, when
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Connection, OutboundEvent
+from scalepoint_integration.workqueue.doorbell import ring
 
 
 @admin.register(OutboundEvent)

@@ -24,10 +24,10 @@ from crm.models import InsuranceCompany
 from scalepoint_integration import figures, inbox
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow, when
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.figures import Change, Scope, State
 from scalepoint_integration.models import Case, Connection, Overview
+from scalepoint_integration.workqueue.doorbell import ring
 
 _APP = "scalepoint_integration"
 _SILENCE_KEPT = 300

@@ -18,8 +18,8 @@ from crm.admin.base import badge
 from scalepoint_integration import mail
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of, when
 from scalepoint_integration.checklist import Row, Status, endpoint_address, holding_back, message_to_it, rows
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.models import Connection, ScalepointMail, Setup
+from scalepoint_integration.workqueue.doorbell import ring
 
 if TYPE_CHECKING:
     ConnectionForm = forms.ModelForm[Connection]

@@ -15,13 +15,13 @@ from django.utils import timezone
 from crm.models import Customer, InsuranceCompany
 from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming, notices
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers.common import NAMES
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
 from scalepoint_integration.signals import announce
 from scalepoint_integration.workqueue import NeedsPerson, retry
+from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
 
 TITLE_LIMIT = 200

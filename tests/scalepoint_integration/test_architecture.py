@@ -70,7 +70,7 @@ def test_one_module_opens_foreign_addresses() -> None:
 LAYERS = [
     ("conf",),
     ("payloads", "naming", "errors"),
-    ("workqueue", "doorbell"),
+    ("workqueue",),
     ("models",),
     ("keys", "client"),
     ("cases", "merging", "defaults", "signals", "lifecycle"),

@@ -10,13 +10,13 @@ import pytest
 from django.db import connection as database
 from pytest_httpserver import HTTPServer
 
-from scalepoint_integration import client, doorbell, inbox, settlements, workqueue
+from scalepoint_integration import client, inbox, settlements, workqueue
 from scalepoint_integration.admin.money import fetch_again
 from scalepoint_integration.models import Case, Connection, Revision, SettlementPull
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.revision import Revision as Facts
 from scalepoint_integration.payloads.revision import parse
-from scalepoint_integration.workqueue import PermanentError, RetryableError
+from scalepoint_integration.workqueue import PermanentError, RetryableError, doorbell
 from tests.world import World, handle, merged
 
 TOKEN = "5e0a22c2-0000-4000-8000-000000000001"
