@@ -17,9 +17,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, inbox, lifecycle, outbox, workqueue
+from scalepoint_integration import cases, followup, lifecycle, outbox, workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.handlers import HANDLERS, assignment
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
     EventAttempt,
@@ -204,8 +205,8 @@ def _orders(case: Case, services: list[Service]) -> list[InboundEvent]:
 def _run_again(event: InboundEvent, by: Any) -> None:
     if event.status == InboundEvent.Status.DONE:
         try:
-            inbox.replay_now(event)
-        except inbox.NotReplayable as error:
+            run.replay_now(event)
+        except run.NotReplayable as error:
             raise NotPossible(str(error)) from error
     else:
         _again(InboundEvent.objects.filter(pk=event.pk), by)
@@ -218,7 +219,7 @@ def _run_waiting(case: Case, by: Any) -> int:
 
 def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
     oldest = events.order_by("pk").values_list("pk", flat=True)[:_MOST]
-    return inbox.retry_now(InboundEvent.objects.filter(pk__in=list(oldest)), by)
+    return run.retry_now(InboundEvent.objects.filter(pk__in=list(oldest)), by)
 
 
 # ---- The end of a case --------------------------------------------------------------------------------------------

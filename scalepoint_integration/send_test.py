@@ -28,9 +28,10 @@ from django.utils.translation import gettext, gettext_lazy
 from PIL import Image, ImageDraw, ImageFont
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import adapter, images, inbox, notices, workqueue
+from scalepoint_integration import adapter, images, notices, workqueue
 from scalepoint_integration.api.views import TEST_MARK, EventView
 from scalepoint_integration.errors import Problem, describe
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent
 from tasks.models import Task
 
@@ -142,7 +143,7 @@ def post(connection: Connection, event: Event, token: str) -> tuple[int, dict[st
 def _work_off(ids: Sequence[int]) -> None:
     """Handle these events and attach their images here and now; what a worker took first is waited for, bounded."""
     events = InboundEvent.objects.filter(pk__in=ids)
-    inbox.run_now(events)
+    run.run_now(events)
     deadline = time.monotonic() + _WAIT_SECONDS
     pulls = ImagePull.objects.filter(service__case__events__in=ids).distinct()
     waiting = events.filter(status=InboundEvent.Status.PENDING, error_code="")

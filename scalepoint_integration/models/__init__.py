@@ -3,10 +3,10 @@
 from scalepoint_integration.models.case import Case, Service
 from scalepoint_integration.models.connection import Connection
 from scalepoint_integration.models.event import EventAttempt, InboundEvent, Refusal
+from scalepoint_integration.models.heartbeat import Heartbeat
 from scalepoint_integration.models.image import ImagePull
 from scalepoint_integration.models.key import ClientKey
 from scalepoint_integration.models.office import (
-    Heartbeat,
     Notice,
     OfficeNote,
     SavedView,

@@ -9,6 +9,13 @@ from django.utils.translation import gettext_lazy as _
 from crm.secrets import decrypt_bytes
 from scalepoint_integration.workqueue import QueueItem
 
+# What an event is stored with, in the order of the INSERT; the first thirteen are what a replay copies.
+COLUMNS = (
+    "connection_id, insurer_id, source, dedupe_key, event_type, payload_version, correlation_id, vendor_id, "
+    "case_number, service_reference, occurred_at, size, body, status, attempts, claims, error_code, error_facts, "
+    "last_error"
+)
+
 
 class InboundEvent(QueueItem):
     """One stored delivery. ``content()`` is the unwrapped event in canonical JSON (keys sorted, UTF-8) with everything
@@ -115,7 +122,7 @@ class EventAttempt(models.Model):
 
 
 class Refusal(models.Model):
-    """A try that was not accepted. Bounded in number and age (inbox.prune). ``content()`` only where the sender was
+    """A try that was not accepted. Bounded in number and age (upkeep.prune). ``content()`` only where the sender was
     known, cut, and with everything secret taken out; ``body`` is it encrypted."""
 
     ENCRYPTED = ("body",)

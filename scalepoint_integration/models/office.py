@@ -137,18 +137,3 @@ class ScalepointMail(models.Model):
 
     def __str__(self) -> str:
         return self.subject
-
-
-class Heartbeat(models.Model):
-    """When the background job was last seen alive: one row, written by every sweep."""
-
-    name = models.CharField(max_length=20, primary_key=True)
-    at = models.DateTimeField(_("last seen"))
-
-    class Meta:
-        default_permissions = ()
-        verbose_name = _("background job")
-        verbose_name_plural = _("background jobs")
-
-    def __str__(self) -> str:
-        return self.name

@@ -75,12 +75,12 @@ LAYERS = [
     ("keys", "client"),
     ("cases", "merging", "defaults", "signals", "lifecycle"),
     ("adapter",),
-    ("images", "outbox", "settlements", "notices"),
+    ("images", "outbox", "settlements", "notices", "receiving"),
     ("followup",),
     ("handlers",),
-    ("inbox",),
+    ("handling",),
     ("casework", "timeline", "figures", "checklist", "export", "mail", "roles"),
-    ("api", "poller", "jobs", "send_test", "admin", "management", "urls", "checks", "templatetags"),
+    ("api", "poller", "jobs", "send_test", "upkeep", "admin", "management", "urls", "checks", "templatetags"),
 ]
 
 
