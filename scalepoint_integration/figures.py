@@ -22,9 +22,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import InsuranceCompany, SecurityToken
-from scalepoint_integration import inbox
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, Connection, EventAttempt, InboundEvent, ScalepointMail, Service
+from scalepoint_integration.models.heartbeat import alive
 
 PERIODS = (7, 30, 90)
 OPEN = (Case.Status.NEW, Case.Status.NEEDS_ACTION, Case.Status.IN_PROGRESS)
@@ -349,7 +349,7 @@ def connection_state(connection: Connection, now: datetime) -> State:
         return State.OFF
     if connection.switch == Connection.Switch.PAUSED:
         return State.PAUSED
-    if not inbox.alive(now) or (connection.poll and connection.poll_problem):
+    if not alive(now) or (connection.poll and connection.poll_problem):
         return State.ERROR
     proof = bool(connection.secret_digest) or SecurityToken.objects.live(now).filter(company__active=True).exists()
     if connection.poll:

@@ -27,11 +27,11 @@ from django.utils import translation
 
 from scalepoint_integration import workqueue
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, CaseMessage, Connection, InboundEvent, Notice, UserSettings, registers
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import LeaseLost, RetryableError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from django.db.models.functions import Now
 
 from scalepoint_integration import client, workqueue
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import (
     Case,
     Connection,
@@ -26,6 +25,7 @@ from scalepoint_integration.models import (
 from scalepoint_integration.payloads import revision as told
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.workqueue import LeaseLost, PermanentError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 # These say whose the revision is, or become rows of their own.
 _NOT_COLUMNS = ("case_token", "case_number", "revision_token", "items", "groups")

@@ -21,12 +21,13 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
 from crm.models import InsuranceCompany
-from scalepoint_integration import figures, inbox
+from scalepoint_integration import figures
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow, when
 from scalepoint_integration.errors import describe
 from scalepoint_integration.figures import Change, Scope, State
-from scalepoint_integration.models import Case, Connection, Overview
+from scalepoint_integration.handling import run
+from scalepoint_integration.models import Case, Connection, Overview, heartbeat
 from scalepoint_integration.office.connection_switch import turn_switch
 
 _APP = "scalepoint_integration"
@@ -141,7 +142,7 @@ class OverviewAdmin(PageAdmin):
         companies = list(InsuranceCompany.objects.order_by("name", "pk").only("name")[:200])
         scope = _scope(request, now, {company.pk for company in companies})
         connections = list(Connection.objects.order_by("pk"))
-        alive = inbox.alive(now)
+        alive = heartbeat.alive(now)
         numbers = figures.counters(scope, request.user.pk)
         speed = figures.durations(scope)
         return {
@@ -187,7 +188,7 @@ class OverviewAdmin(PageAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         allow(request, f"{_APP}.view_overview", f"{_APP}.retry_event")
-        count = inbox.drain()
+        count = run.drain()
         self.message_user(
             request,
             ngettext("%d event was handled.", "%d events were handled.", count) % count,

@@ -14,7 +14,6 @@ from django.utils import timezone
 from crm.models import Customer, InsuranceCompany
 from scalepoint_integration import cases, followup, images, lifecycle, notices
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers.common import NAMES
 from scalepoint_integration.handling import defaults
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service, case_name, registers
@@ -22,6 +21,7 @@ from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
 from scalepoint_integration.signals import announce
 from scalepoint_integration.workqueue import NeedsPerson, retry
+from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
 
 TITLE_LIMIT = 200

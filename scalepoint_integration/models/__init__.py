@@ -4,12 +4,12 @@ from scalepoint_integration.models.case import Case, Service
 from scalepoint_integration.models.connection import Connection
 from scalepoint_integration.models.correspondence import CaseAttachment, CaseMessage, CaseNote
 from scalepoint_integration.models.event import EventAttempt, InboundEvent
+from scalepoint_integration.models.heartbeat import Heartbeat
 from scalepoint_integration.models.image import ImagePull
 from scalepoint_integration.models.key import ClientKey
 from scalepoint_integration.models.letter import ScalepointMail
 from scalepoint_integration.models.note import OfficeNote
 from scalepoint_integration.models.notification import Notice
-from scalepoint_integration.models.office import Heartbeat
 from scalepoint_integration.models.outbound import OutboundEvent
 from scalepoint_integration.models.pages import DefaultValues, Overview, Setup, TestCase
 from scalepoint_integration.models.refusal import Refusal

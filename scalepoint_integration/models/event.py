@@ -9,6 +9,13 @@ from django.utils.translation import gettext_lazy as _
 from crm.secrets import decrypt_bytes
 from scalepoint_integration.workqueue import QueueItem
 
+# What an event is stored with, in the order of the INSERT; the first thirteen are what a replay copies.
+COLUMNS = (
+    "connection_id, insurer_id, source, dedupe_key, event_type, payload_version, correlation_id, vendor_id, "
+    "case_number, service_reference, occurred_at, size, body, status, attempts, claims, error_code, error_facts, "
+    "last_error"
+)
+
 
 class InboundEvent(QueueItem):
     """One stored delivery. ``content()`` is the unwrapped event in canonical JSON (keys sorted, UTF-8) with everything

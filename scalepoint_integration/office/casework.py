@@ -16,10 +16,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, inbox, lifecycle, outbox, workqueue
+from scalepoint_integration import cases, followup, lifecycle, outbox, workqueue
 from scalepoint_integration.adapter import get_adapter
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers import HANDLERS, assignment
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
     ImagePull,
@@ -33,6 +33,7 @@ from scalepoint_integration.models import (
 )
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
+from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
 
 # "Leave it as it is", where None would mean "nobody".
@@ -203,8 +204,8 @@ def _orders(case: Case, services: list[Service]) -> list[InboundEvent]:
 def _run_again(event: InboundEvent, by: Any) -> None:
     if event.status == InboundEvent.Status.DONE:
         try:
-            inbox.replay_now(event)
-        except inbox.NotReplayable as error:
+            run.replay_now(event)
+        except run.NotReplayable as error:
             raise NotPossible(str(error)) from error
     else:
         _again(InboundEvent.objects.filter(pk=event.pk), by)
@@ -217,7 +218,7 @@ def _run_waiting(case: Case, by: Any) -> int:
 
 def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
     oldest = events.order_by("pk").values_list("pk", flat=True)[:_MOST]
-    return inbox.retry_now(InboundEvent.objects.filter(pk__in=list(oldest)), by)
+    return run.retry_now(InboundEvent.objects.filter(pk__in=list(oldest)), by)
 
 
 # ---- An event that names no case ----------------------------------------------------------------------------------
@@ -227,7 +228,7 @@ def link_event(event: InboundEvent, by: Any, case: Case) -> bool:
     nameless = InboundEvent.objects.filter(pk=event.pk, status=InboundEvent.Status.FAILED, error_code="SP-105")
     with transaction.atomic():
         linked = nameless.update(case=case)
-        return bool(inbox.retry(nameless, by)) if linked else False
+        return bool(run.retry(nameless, by)) if linked else False
 
 
 def create_case(event: InboundEvent, by: Any) -> Case | None:

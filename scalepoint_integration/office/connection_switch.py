@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db import transaction
 
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.models import Connection
+from scalepoint_integration.workqueue.doorbell import ring
 
 
 def turn_switch(connection: Connection, by: Any, position: Connection.Switch) -> bool:

@@ -12,9 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import InsuranceCompany
-from scalepoint_integration import adapter, images, inbox, workqueue
+from scalepoint_integration import adapter, images, workqueue
 from scalepoint_integration.api.views import TEST_MARK, EventView
 from scalepoint_integration.errors import Problem, describe
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent
 from scalepoint_integration.test_cases.examples import EXAMPLES, UNKNOWN_TOKEN, Event, make_twins
 
@@ -98,7 +99,7 @@ def post(connection: Connection, event: Event, token: str) -> tuple[int, dict[st
 def _work_off(ids: Sequence[int]) -> None:
     """Handle these events and attach their images here and now; what a worker took first is waited for, bounded."""
     events = InboundEvent.objects.filter(pk__in=ids)
-    inbox.run_now(events)
+    run.run_now(events)
     deadline = time.monotonic() + _WAIT_SECONDS
     pulls = ImagePull.objects.filter(service__case__events__in=ids).distinct()
     waiting = events.filter(status=InboundEvent.Status.PENDING, error_code="")

@@ -85,7 +85,7 @@ LAYERS = [
     ("keys", "client"),
     ("cases", "merging", "signals", "lifecycle"),
     ("adapter",),
-    ("images", "outbox", "settlements", "notices"),
+    ("images", "outbox", "settlements", "notices", "receiving"),
     ("followup",),
     ("handlers", "handling"),
     ("inbox",),

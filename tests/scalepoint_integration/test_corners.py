@@ -9,10 +9,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import InsuranceCompany
-from scalepoint_integration import cases, inbox
+from scalepoint_integration import cases
 from scalepoint_integration.checks import check_settings
-from scalepoint_integration.handling import defaults
+from scalepoint_integration.handling import defaults, run
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, registers
+from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import LeaseLost
 from tasks.models import Task
 from tests.world import SECRET, World, assignment, handle, merged, receive
@@ -23,7 +24,7 @@ EVENT = assignment()
 def test_an_event_without_its_content_fails_and_says_so(world: World) -> None:
     [event] = receive(world, EVENT)
     InboundEvent.objects.update(body=None)
-    inbox.drain()
+    run.drain()
     event.refresh_from_db()
     assert (event.status, event.error_code) == ("failed", "SP-900")
     assert "retention" in event.last_error
@@ -32,7 +33,7 @@ def test_an_event_without_its_content_fails_and_says_so(world: World) -> None:
 def test_content_that_is_broken_in_the_database_fails_and_is_not_tried_again(world: World) -> None:
     [event] = receive(world, EVENT)
     InboundEvent.objects.update(body=b'{"eventType": ')
-    inbox.drain()
+    run.drain()
     event.refresh_from_db()
     assert (event.status, event.error_code, event.attempts) == ("failed", "SP-104", 1)
 
@@ -51,7 +52,7 @@ def test_a_sweep_gives_up_what_died_too_often_and_rings_for_images(world: World,
     handle(world, EVENT)
     [event] = receive(world, assignment(2))
     InboundEvent.objects.filter(pk=event.pk).update(attempts=99, available_at=timezone.now())
-    inbox.sweep()
+    sweep()
     event.refresh_from_db()
     assert (event.status, event.error_code) == ("failed", "SP-900")
     assert Task.objects.count() == 1

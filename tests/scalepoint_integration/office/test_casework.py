@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import inbox
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
     ImagePull,
@@ -141,7 +141,7 @@ def test_the_chosen_company_runs_what_waited(world: World, ole: Any) -> None:
     event = merged(assignment(), {"case": {"policy": {"insuranceCompany": {"alias": "unheard-of"}}}})
     receive(world, event)
     InboundEvent.objects.update(insurer=None)
-    inbox.drain()
+    run.drain()
     assert the_case().problem_code == "SP-111"
     with pytest.raises(NeedsPerson):
         casework.choose_customer(the_case(), ole, None)
@@ -164,12 +164,12 @@ def test_run_now_leaves_what_is_not_switched_on_and_other_events(world: World) -
     first, second = sorted(receive(world, assignment(), assignment(2)), key=lambda event: event.pk)
     world.connection.switch = "paused"
     world.connection.save()
-    assert inbox.run_now(InboundEvent.objects.filter(pk=first.pk)) == 0
+    assert run.run_now(InboundEvent.objects.filter(pk=first.pk)) == 0
     world.connection.switch = "on"
     world.connection.save()
-    assert inbox.run_now(InboundEvent.objects.filter(pk=first.pk)) == 1
+    assert run.run_now(InboundEvent.objects.filter(pk=first.pk)) == 1
     assert [*InboundEvent.objects.order_by("pk").values_list("status", flat=True)] == ["done", "pending"]
-    assert inbox.run_now(InboundEvent.objects.filter(pk=first.pk)) == 0
+    assert run.run_now(InboundEvent.objects.filter(pk=first.pk)) == 0
     second.refresh_from_db()
     assert second.claims == 0
 

@@ -1,7 +1,11 @@
-"""When the background job was last seen alive."""
+"""Whether the background job is alive."""
+
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+SWEEP = "sweep"
 
 
 class Heartbeat(models.Model):
@@ -17,3 +21,8 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def alive(now: datetime) -> bool:
+    """Whether the background job was seen lately: a sweep is due every ten seconds, and a long drain may delay it."""
+    return Heartbeat.objects.filter(name=SWEEP, at__gt=now - timedelta(minutes=2)).exists()
