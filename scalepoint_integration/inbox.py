@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.secrets import encrypt_bytes
+from crm.encryption import encrypt_bytes
 from scalepoint_integration import adapter, handlers, notices, outbox, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring

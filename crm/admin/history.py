@@ -25,7 +25,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from crm.secrets import EncryptedTextField
+from crm.encryption import EncryptedTextField
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
-from crm.secrets import EncryptedTextField, digest, digests, last4, without_secrets
+from crm.encryption import EncryptedTextField, digest, digests, last4, without_secrets
 
 
 class SecurityTokenQuerySet(models.QuerySet["SecurityToken"]):

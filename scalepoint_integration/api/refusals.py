@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 from django.utils import translation
 
-from crm.secrets import encrypt_bytes
+from crm.encryption import encrypt_bytes
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Refusal

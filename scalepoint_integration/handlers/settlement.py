@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from crm.secrets import last4
+from crm.encryption import last4
 from scalepoint_integration import settlements
 from scalepoint_integration.handlers.common import lock_case
 from scalepoint_integration.models import (

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django import Settings
 
-from crm.secrets import SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
+from crm.encryption import SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
 from scalepoint_integration import inbox
 from scalepoint_integration.api import refusals
 from scalepoint_integration.models import InboundEvent, Refusal
