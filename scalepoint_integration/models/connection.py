@@ -9,7 +9,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
-from crm.encryption import EncryptedTextField, digest, last4, without_secrets
+from crm.encryption import EncryptedTextField, digest, without_secrets
+from crm.masks import last4
 from crm.models.company import validate_cvr
 from scalepoint_integration import naming
 
