@@ -51,7 +51,7 @@ lock: $(READY_VENV) ## requirements*.txt anew from pyproject.toml
 	$(UV_COMPILE) --extra site -o requirements.txt
 	$(UV_COMPILE) --extra site --extra dev -c requirements.txt -o requirements-dev.txt
 
-# Needs GNU gettext (Debian: gettext). django-admin and not manage.py: inside crm/ there is a module named secrets.
+# Needs GNU gettext (Debian: gettext).
 messages: $(READY_VENV) ## the translations anew: collect, then compile
 	@for app in crm tasks scalepoint_integration; do (cd $$app && \
 		../$(VENV)/bin/django-admin makemessages -l da --no-obsolete --no-location && \

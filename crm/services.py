@@ -78,25 +78,6 @@ def create_customer(**facts: Any) -> Customer:
     return Customer.objects.create(**fit(Customer, facts))
 
 
-def fill_customer(customer: Customer, facts: Mapping[str, Any]) -> list[str]:
-    """Fill what is empty, and never touch what somebody wrote. Returns the names of the fields that were filled."""
-    # An address is one thing: half of the old with half of the new would be a place that does not exist.
-    address = ("street", "street2", "postal_code", "city", "country")
-    has_address = any(getattr(customer, name) for name in address if name != "country")
-    filled = [
-        name
-        for name, value in fit(Customer, facts).items()
-        if value not in (None, "")
-        and (not has_address if name in address else getattr(customer, name) in (None, ""))
-        and getattr(customer, name) != value
-    ]
-    for name in filled:
-        setattr(customer, name, fit(Customer, facts)[name])
-    if filled:
-        customer.save(update_fields=filled)
-    return filled
-
-
 def find_insurer(alias: str, sub_alias: str = "") -> InsuranceCompany | None:
     """The company with alias and sub-alias, else the one with the alias and no sub-alias. It never guesses; and it
     may be switched off: that is the caller's question."""

@@ -16,8 +16,8 @@ from django.db import models, transaction
 from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
+from crm.encryption import SecretUnreadable, decrypt
 from crm.models import SecurityToken
-from crm.secrets import SecretUnreadable, decrypt
 from scalepoint_integration.models import ClientKey, Connection, ScalepointMail
 
 logger = logging.getLogger(__name__)

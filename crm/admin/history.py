@@ -25,7 +25,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from crm.secrets import EncryptedTextField
+from crm import masks
+from crm.encryption import EncryptedTextField
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -160,7 +161,7 @@ def _changes(words: "_Words", record: Any, before: Any) -> Iterator[Change]:
         old, new = getattr(before, column.attname), getattr(record, column.attname)
         if old != new:
             hidden = _secret(column)
-            shown = ["•••" if hidden and value else words.of(column, value) for value in (old, new)]
+            shown = [masks.REMOVED if hidden and value else words.of(column, value) for value in (old, new)]
             yield Change(column.name, capfirst(str(column.verbose_name)), *shown)
     for many in record._history_m2m_fields:
         old, new = before.members[many.name], record.members[many.name]
@@ -174,7 +175,7 @@ def _columns(record: Any) -> list[Any]:
 
 
 def _secret(column: Any) -> bool:
-    return isinstance(column, EncryptedTextField) or column.name in ("token", "secret", "digest", "password")
+    return isinstance(column, EncryptedTextField) or masks.is_secret_column(column.name)
 
 
 class _Words:

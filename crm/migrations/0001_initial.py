@@ -5,8 +5,8 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+import crm.encryption
 import crm.models.company
-import crm.secrets
 
 
 class Migration(migrations.Migration):
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                         verbose_name="label",
                     ),
                 ),
-                ("token", crm.secrets.EncryptedTextField(verbose_name="token")),
+                ("token", crm.encryption.EncryptedTextField(verbose_name="token")),
                 ("digest", models.CharField(editable=False, max_length=64, unique=True)),
                 ("last4", models.CharField(blank=True, editable=False, max_length=4, verbose_name="ends with")),
                 ("valid_from", models.DateTimeField(default=django.utils.timezone.now, verbose_name="valid from")),

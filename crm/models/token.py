@@ -8,7 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
-from crm.secrets import EncryptedTextField, digest, digests, last4, without_secrets
+from crm.encryption import EncryptedTextField, digest, digests, without_secrets
+from crm.masks import ending, last4
 
 
 class SecurityTokenQuerySet(models.QuerySet["SecurityToken"]):
@@ -59,7 +60,7 @@ class SecurityToken(models.Model):
         permissions = [("manage_tokens", "Can add, change and end security tokens")]
 
     def __str__(self) -> str:
-        return f"••••{self.last4}"
+        return ending(self.last4)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         named = kwargs.get("update_fields")

@@ -600,7 +600,6 @@ class CasePage(BigTableAdmin):
             "payments": list(case.payments.exclude(uuid="").order_by("pk")[:_SHOWN]) if may["money"] else [],
             "entries": timeline.of(case),
             "events": events,
-            "timeline_events": timeline.EVENTS,
         }
 
 

@@ -14,9 +14,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
+from crm import masks
 from crm.admin.base import badge
 from scalepoint_integration import handlers, lifecycle
-from scalepoint_integration.handlers.settlement import HIDDEN, HIDDEN_CPR
 from scalepoint_integration.models import Connection, ImagePull, InboundEvent, Notice, Service
 from scalepoint_integration.payloads import claim, strict_json
 from scalepoint_integration.payloads.reading import Node
@@ -164,11 +164,7 @@ _BY_NAME = {name.casefold(): label for name, label in _LABELS.items()}
 _HEADER = {"eventtype", "payloadversion", "correlationid", "timestamp", "eventid"}
 # Names that only machines call things by.
 _NAMES = {"id", "uuid", "token", "guid"}
-_PERSONAL = re.compile(r"cpr|identity|nationalid|personal|ssn|socialsecurity", re.IGNORECASE)
-_ACCOUNT = re.compile(r"account|iban|paymentnumber|instructionid|regn(o|umber)|cardnumber|nemkonto", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T")
-_CPR = re.compile(r"(?<!\d)\d{6}[- ]?\d{4}(?!\d)")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?\b")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -226,16 +222,14 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
     text = str(value)
-    if _PERSONAL.search(name):
-        return HIDDEN_CPR
-    if _ACCOUNT.search(name):
-        return HIDDEN
+    if mask := masks.of_field(name):
+        return mask
     moment = Node({"it": text}).moment("it") if _TIME.match(text) else None
     if moment:
         return date_format(timezone.localtime(moment), pgettext("date and time", "j M Y, H:i"))
     if len(text) > 2000:
         return gettext("%(number)d characters") % {"number": len(text)}
-    return _IBAN.sub(HIDDEN, _CPR.sub(HIDDEN_CPR, text))
+    return masks.hide(text)
 
 
 def pretty(body: bytes) -> str:
@@ -307,7 +301,7 @@ def _without_persons(text: str, body: bytes | None) -> str:
         word = match[0]
         if _SAFE_WORD.fullmatch(word):
             return word
-        return "•••" if word.casefold() in said or len(re.sub(r"\D", "", word)) > 3 else word
+        return masks.REMOVED if word.casefold() in said or len(re.sub(r"\D", "", word)) > 3 else word
 
     return re.sub(r"SP-\d{3}|\w+", hide, text) or "-"
 

@@ -18,8 +18,9 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from crm.encryption import digests
+from crm.masks import last4
 from crm.models import SecurityToken
-from crm.secrets import digests, last4
 from scalepoint_integration.api import issued
 from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.models import Connection

@@ -1,7 +1,6 @@
 """Saying no: the answer, and the bounded list where the office can see it."""
 
 import logging
-import re
 from secrets import token_hex
 
 from django.core.cache import cache
@@ -10,7 +9,8 @@ from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 from django.utils import translation
 
-from crm.secrets import encrypt_bytes
+from crm.encryption import encrypt_bytes
+from crm.masks import redact_body
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Refusal
@@ -18,9 +18,6 @@ from scalepoint_integration.models import Refusal
 logger = logging.getLogger(__name__)
 
 _KEPT_BODY_BYTES = 64 * 1024
-_TOKEN_FIELD = re.compile(rb'("security_?token"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
-_TOKEN_FORM = re.compile(rb"(securityToken=)[^&]*", re.IGNORECASE)
-_TOKEN_PART = re.compile(rb'(name="?securityToken"?[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)[^\r\n]*', re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -81,7 +78,7 @@ def note(
             remote_address=address[:64],
             size=size,
             token_last4=token_last4,
-            body=encrypt_bytes(_harmless(body, secrets)) if body is not None else None,
+            body=encrypt_bytes(_start_of(body, secrets)) if body is not None else None,
         )
         whose = Q(connection_id=connection_id) if connection_id else Q(connection=None)
         same = Refusal.objects.filter(whose).order_by("-pk")
@@ -105,11 +102,6 @@ def address_of(request: HttpRequest) -> str:
     return str(request.META.get("REMOTE_ADDR", ""))[:64]
 
 
-def _harmless(body: bytes, secrets: tuple[str, ...]) -> bytes:
-    """The start of a body that could not be read, with everything secret taken out as well as it can be found there."""
-    kept = body[: _KEPT_BODY_BYTES * 2]
-    for secret in secrets:
-        kept = kept.replace(secret.encode("utf-8", "surrogatepass"), b"...")
-    for pattern in (_TOKEN_FIELD, _TOKEN_FORM, _TOKEN_PART):
-        kept = pattern.sub(rb"\1...", kept)
-    return kept[:_KEPT_BODY_BYTES]
+def _start_of(body: bytes, secrets: tuple[str, ...]) -> bytes:
+    """The start of a body that could not be read. What the first cut leaves of a secret, the second takes away."""
+    return redact_body(body[: _KEPT_BODY_BYTES * 2], secrets)[:_KEPT_BODY_BYTES]

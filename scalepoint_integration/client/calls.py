@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from crm.masks import redact
 from scalepoint_integration.client import token
 from scalepoint_integration.client.addresses import addresses_of
-from scalepoint_integration.client.web import Answer, NoAnswer, Reply, ask, harmless, judge, origin_of
+from scalepoint_integration.client.web import Answer, NoAnswer, Reply, ask, judge, origin_of
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection
 from scalepoint_integration.payloads import strict_json
@@ -96,7 +97,7 @@ def _post(
     reply, bearer = _ask(connection, scope, "POST", url, sent, content, whole=False)
     hidden = (bearer, str(body.get("securityToken") or ""))
     judge(reply, hidden)
-    return Answer(reply.status, harmless(reply.text(), hidden))
+    return Answer(reply.status, redact(reply.text(), hidden))
 
 
 def _ask(

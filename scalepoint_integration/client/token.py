@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.core.cache import cache
 from django.db.models.functions import Now
 
-from crm.secrets import SecretUnreadable, decrypt, encrypt
+from crm.encryption import SecretUnreadable, decrypt, encrypt
 from scalepoint_integration.client.addresses import addresses_of
 from scalepoint_integration.client.web import NoAnswer, Reply, ask
 from scalepoint_integration.models import ClientKey, Connection

@@ -14,6 +14,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from crm.masks import redact
 from scalepoint_integration.conf import conf
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 
@@ -117,14 +118,7 @@ def judge(reply: Reply, hidden: tuple[str, ...] = (), quote: bool = True) -> Non
     if reply.status in (401, 403):
         raise PermanentError("SP-402" if reply.status == 401 else "SP-403", said)
     # A redirect too: whoever followed it would show the access token to another address.
-    raise PermanentError("SP-405", said, status=reply.status, answer=harmless(reply.text(), hidden) if quote else "")
-
-
-def harmless(text: str, hidden: tuple[str, ...]) -> str:
-    """The text without secrets of ours that the other side repeated."""
-    for secret in filter(None, hidden):
-        text = text.replace(secret, "...")
-    return text
+    raise PermanentError("SP-405", said, status=reply.status, answer=redact(reply.text(), hidden) if quote else "")
 
 
 def check_address(url: str) -> str:

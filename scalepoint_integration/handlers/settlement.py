@@ -1,11 +1,10 @@
 """``case_settled``: who pays what to whom. A statement is a snapshot of one settlement; a newer one replaces it."""
 
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from crm.secrets import last4
+from crm import masks
 from scalepoint_integration import settlements
 from scalepoint_integration.handlers.common import lock_case
 from scalepoint_integration.models import (
@@ -20,9 +19,6 @@ from scalepoint_integration.models import (
 from scalepoint_integration.payloads import settlement as told
 from scalepoint_integration.payloads.reading import Node
 
-HIDDEN = "••••"
-HIDDEN_CPR = "••••••-••••"
-_SECRETS = ("payment_number", "instruction_id", "credit_account", "account")
 _OWN = ("revision_token", "approved_by", "approved_by_email", "approved_by_type")
 _AMOUNTS = ("deductible", "share_of_vat", "depreciation", "manual_reduction")
 
@@ -64,7 +60,7 @@ def _replace(settlement: Settlement, facts: told.Settlement) -> None:
 def _party(settlement: Settlement, party: told.Party) -> SettlementParty:
     facts = asdict(party)
     address = facts.pop("address")
-    return SettlementParty(settlement=settlement, hint=hint_of_identity(party.identity), **facts, **address)
+    return SettlementParty(settlement=settlement, hint=masks.of_identity(party.identity), **facts, **address)
 
 
 def _put_payment(settlement: Settlement, payment: told.Payment, said: str) -> None:
@@ -86,19 +82,7 @@ def _put_payment(settlement: Settlement, payment: told.Payment, said: str) -> No
 def _means(payment: Payment, place: int, means: told.Means) -> PaymentMeans:
     # A NemKonto is found by the person's number, so there it may stand in any of these.
     personal = "NEMKONTO" in means.code + means.channel
-    hints = {name: HIDDEN if personal else hint_of_account(getattr(means, name)) for name in _SECRETS}
-    hints = {name: hint for name, hint in hints.items() if getattr(means, name)}
-    return PaymentMeans(payment=payment, place=place, hints=hints, **asdict(means))
-
-
-def hint_of_identity(number: str) -> str:
-    """What may be shown of a CPR or CVR number: a CVR number is public, of a CPR number nothing is."""
-    bare = re.sub(r"[\s-]", "", number).upper()
-    if re.fullmatch(r"(DK)?[0-9]{8}", bare):
-        return bare
-    # Nine digits: a number, not a text, so that the first zero was lost.
-    return HIDDEN_CPR if re.fullmatch(r"[0-9]{9,10}", bare) else HIDDEN if number else ""
-
-
-def hint_of_account(number: str) -> str:
-    return f"{HIDDEN}{last4(number)}" if number else ""
+    facts = asdict(means)
+    numbers = {name: number for name, number in facts.items() if number and masks.of_field(name)}
+    hints = {name: masks.ACCOUNT if personal else masks.of_account(number) for name, number in numbers.items()}
+    return PaymentMeans(payment=payment, place=place, hints=hints, **facts)

@@ -7,7 +7,7 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-import crm.secrets
+import crm.encryption
 import scalepoint_integration.models.case_name
 
 
@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "secret",
-                    crm.secrets.EncryptedTextField(
+                    crm.encryption.EncryptedTextField(
                         blank=True,
                         help_text="Scalepoint may prove who it is with this instead of an insurance company's security token.",
                         verbose_name="secret of this connection",

@@ -5,7 +5,7 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-import crm.secrets
+import crm.encryption
 
 
 class Migration(migrations.Migration):
@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="connection",
             name="client_secret",
-            field=crm.secrets.EncryptedTextField(
+            field=crm.encryption.EncryptedTextField(
                 blank=True,
                 help_text="Only where Scalepoint gave you one. Otherwise a certificate is used, made on this page.",
                 verbose_name="client secret",
@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("certificate", models.TextField(editable=False, verbose_name="certificate")),
-                ("private_key", crm.secrets.EncryptedTextField(editable=False, verbose_name="private key")),
+                ("private_key", crm.encryption.EncryptedTextField(editable=False, verbose_name="private key")),
                 ("thumbprint", models.CharField(editable=False, max_length=40, verbose_name="thumbprint")),
                 (
                     "registered",
@@ -242,10 +242,10 @@ class Migration(migrations.Migration):
                         verbose_name="channel",
                     ),
                 ),
-                ("payment_number", crm.secrets.EncryptedTextField(blank=True, editable=False)),
-                ("instruction_id", crm.secrets.EncryptedTextField(blank=True, editable=False)),
-                ("credit_account", crm.secrets.EncryptedTextField(blank=True, editable=False)),
-                ("account", crm.secrets.EncryptedTextField(blank=True, editable=False)),
+                ("payment_number", crm.encryption.EncryptedTextField(blank=True, editable=False)),
+                ("instruction_id", crm.encryption.EncryptedTextField(blank=True, editable=False)),
+                ("credit_account", crm.encryption.EncryptedTextField(blank=True, editable=False)),
+                ("account", crm.encryption.EncryptedTextField(blank=True, editable=False)),
                 ("branch", models.TextField(blank=True, verbose_name="bank registration number")),
                 ("note", models.TextField(blank=True, verbose_name="note")),
                 ("description", models.TextField(blank=True, verbose_name="description")),
@@ -626,7 +626,7 @@ class Migration(migrations.Migration):
                 ("name", models.TextField(blank=True, verbose_name="name")),
                 (
                     "identity",
-                    crm.secrets.EncryptedTextField(blank=True, editable=False, verbose_name="CPR or CVR number"),
+                    crm.encryption.EncryptedTextField(blank=True, editable=False, verbose_name="CPR or CVR number"),
                 ),
                 ("hint", models.CharField(blank=True, max_length=20, verbose_name="CPR or CVR number")),
                 ("internal_id", models.TextField(blank=True)),

@@ -8,8 +8,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from crm.encryption import EncryptedTextField, digest, without_secrets
+from crm.masks import last4
 from crm.models.company import validate_cvr
-from crm.secrets import EncryptedTextField, digest, last4, without_secrets
 from scalepoint_integration.models.case_name import DEFAULT_TEMPLATE, validate_case_name
 
 # The dimensions of a task, as the connection presets them. The names are fields of tasks.Task too.

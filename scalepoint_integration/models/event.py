@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from crm.secrets import decrypt_bytes
+from crm.encryption import decrypt_bytes
 from scalepoint_integration.workqueue import QueueItem
 
 # What an event is stored with, in the order of the INSERT; the first thirteen are what a replay copies.
@@ -95,7 +95,7 @@ class InboundEvent(QueueItem):
         return f"{self.event_type} {self.case_number or self.pk}"
 
     def content(self) -> bytes | None:
-        """None once the retention rule has emptied it. May raise crm.secrets.SecretUnreadable."""
+        """None once the retention rule has emptied it. May raise crm.encryption.SecretUnreadable."""
         return None if self.body is None else decrypt_bytes(bytes(self.body))
 
 

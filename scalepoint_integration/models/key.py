@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from crm.secrets import EncryptedTextField, without_secrets
+from crm.encryption import EncryptedTextField, without_secrets
 
 
 class ClientKeyManager(models.Manager["ClientKey"]):

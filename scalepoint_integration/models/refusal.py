@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from crm.secrets import decrypt_bytes
+from crm.encryption import decrypt_bytes
 
 
 class Refusal(models.Model):
@@ -39,5 +39,5 @@ class Refusal(models.Model):
         return f"{self.http_status} {self.code}"
 
     def content(self) -> bytes | None:
-        """May raise crm.secrets.SecretUnreadable."""
+        """May raise crm.encryption.SecretUnreadable."""
         return None if self.body is None else decrypt_bytes(bytes(self.body))

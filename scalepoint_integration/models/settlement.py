@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from crm.secrets import EncryptedTextField, without_secrets
+from crm.encryption import EncryptedTextField, without_secrets
 from scalepoint_integration.models.columns import money, text
 
 

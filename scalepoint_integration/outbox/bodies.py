@@ -14,11 +14,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from crm.masks import REMOVED
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import OutboundEvent, UserSettings
 from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
 
-HIDDEN = "•••"
 Kind = OutboundEvent.Kind
 Body = dict[str, Any]
 
@@ -34,7 +34,7 @@ def event_type(item: OutboundEvent) -> str:
     return names.get(Kind(item.kind), "")
 
 
-def body(item: OutboundEvent, now: datetime, security_token: str = HIDDEN) -> Body:
+def body(item: OutboundEvent, now: datetime, security_token: str = REMOVED) -> Body:
     """What leaves. Raises NeedsPerson (SP-412, SP-413) where something is missing, NotForUs (SP-411) where Scalepoint
     has a case number already. ``security_token`` is the insurance company's, for a file alone."""
     if not item.facts:
@@ -47,7 +47,7 @@ def shown(item: OutboundEvent, said: Body) -> Body:
     if item.kind != Kind.FILE:
         return said
     payload = {**said["payload"], conf().file_field_content: f"… ({item.facts['size']})"}
-    return {**said, "securityToken": HIDDEN, "payload": payload}
+    return {**said, "securityToken": REMOVED, "payload": payload}
 
 
 def check_expense(expense: Mapping[str, Any]) -> None:

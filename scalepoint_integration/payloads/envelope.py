@@ -12,15 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from crm import masks
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.reading import Node, as_text
 
-# Names of fields that hold a secret.
-_SECRET_NAME = re.compile(
-    "security[_-]?token|access[_-]?token|client[_-]?secret|password|authorization|api[_-]?key", re.IGNORECASE
-)
-_SECRET_BYTES = re.compile(_SECRET_NAME.pattern.encode(), re.IGNORECASE)
-_REMOVED = "•••"
 # One page of Scalepoint's writes taskCreated where all others write task_created.
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -103,7 +98,7 @@ def read_envelope(event: Mapping[str, Any], vendor_id: str = "", secrets: Sequen
     body = strict_json.canonical(event)
     known = [secret for secret in secrets if secret]
     # Hardly any event has a secret in it, and looking through its bytes is far cheaper than walking it.
-    if _SECRET_BYTES.search(body) or any(strict_json.canonical(secret)[1:-1] in body for secret in known):
+    if masks.may_hold_secret(body) or any(strict_json.canonical(secret)[1:-1] in body for secret in known):
         event = _without_secrets(event, known)
         body = strict_json.canonical(event)
     node = Node(event)
@@ -126,11 +121,8 @@ def _without_secrets(value: Any, secrets: Sequence[str]) -> Any:
         return {
             str(_without_secrets(key, secrets)): _without_secrets(item, secrets)
             for key, item in value.items()
-            if not _SECRET_NAME.fullmatch(key)
+            if not masks.is_secret_field(key)
         }
     if isinstance(value, list):
         return [_without_secrets(item, secrets) for item in value]
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, _REMOVED)
-    return value
+    return masks.redact(value, secrets) if isinstance(value, str) else value

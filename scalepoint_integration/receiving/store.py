@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from crm.secrets import encrypt_bytes
+from crm.encryption import encrypt_bytes
 from scalepoint_integration import workqueue
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.models.event import COLUMNS

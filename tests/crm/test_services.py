@@ -150,31 +150,6 @@ def test_create_customer_cuts_what_is_too_long_and_keeps_the_case() -> None:
 
 
 @pytest.mark.django_db
-def test_fill_customer_fills_what_is_empty_and_nothing_else() -> None:
-    jens = customer("Jens", phone="28112233", street="Bygaden 4", city="Odense")
-    Customer.objects.filter(pk=jens.pk).update(notes="typed meanwhile")
-    facts = {
-        "name": "J. Hansen",
-        "phone": "1",
-        "email": "j@example.dk",
-        "postal_code": "9999",
-        "mobile": "",
-        "city": "X",
-    }
-    assert services.fill_customer(jens, facts) == ["email"]
-    jens.refresh_from_db()
-    assert (jens.name, jens.phone, jens.email, jens.mobile) == ("Jens", "28112233", "j@example.dk", "")
-    assert (jens.street, jens.postal_code, jens.city, jens.notes) == ("Bygaden 4", "", "Odense", "typed meanwhile")
-    anna = customer("Anna")
-    assert services.fill_customer(anna, {"street": "Storgatan 1", "city": "Malmö", "country": "SE"}) == [
-        "street",
-        "city",
-        "country",
-    ]
-    assert services.fill_customer(anna, {"street": "Storgatan 1", "city": "Malmö", "country": "SE"}) == []
-
-
-@pytest.mark.django_db
 def test_who_has_history_is_not_deleted() -> None:
     a = insurer("A", "a")
     customer("Jens", insurer=a)

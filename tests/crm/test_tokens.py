@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from crm.encryption import digest
 from crm.models import InsuranceCompany, SecurityToken
-from crm.secrets import digest
 
 pytestmark = pytest.mark.django_db
 PLAIN = "plain-token-of-nordins-8f3c"

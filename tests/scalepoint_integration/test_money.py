@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalepoint_integration.handlers.settlement import hint_of_account, hint_of_identity
+from crm.masks import of_account, of_identity
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
@@ -157,11 +157,11 @@ def test_the_case_is_made_from_the_money_and_worked_out_by_the_assignment(world:
     ],
 )
 def test_what_is_shown_of_a_party(number: str, shown: str) -> None:
-    assert hint_of_identity(number) == shown
+    assert of_identity(number) == shown
 
 
 def test_what_is_shown_of_an_account() -> None:
-    assert (hint_of_account("0000567890"), hint_of_account("1234567"), hint_of_account("")) == ("••••7890", "••••", "")
+    assert (of_account("0000567890"), of_account("1234567"), of_account("")) == ("••••7890", "••••", "")
 
 
 def test_numbers_are_encrypted_at_rest_and_in_no_repr(world: World) -> None:

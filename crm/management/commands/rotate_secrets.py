@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, models, router, transaction
 from django.db.models.functions import Cast
 
-from crm.secrets import EncryptedTextField, SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
+from crm.encryption import EncryptedTextField, SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
 
 # Rows of content that are held in memory, and locked, at once.
 BATCH = 20

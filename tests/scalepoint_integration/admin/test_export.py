@@ -15,6 +15,7 @@ from django.utils import timezone, translation
 from openpyxl import load_workbook
 from pytest_django import DjangoAssertNumQueries
 
+from crm import masks
 from scalepoint_integration import export
 from scalepoint_integration.models import Case, ImagePull
 from tests.scalepoint_integration.admin.office import client_of, make
@@ -92,6 +93,15 @@ def test_cells_are_written_as_danes_read_them() -> None:
     assert export.as_text(None) == ""
     assert export.safe("Jens 010203-1234 Hansen") == "Jens ••••••-•••• Hansen"
     assert export.safe("20310506-07; 900464-1234") == "20310506-07; 900464-1234"
+    for text in (
+        "0102031234",
+        "010203 1234",
+        "010203\u20111234",
+        "DK50 0040 0440 1162 43",
+        "20310506-99",
+        "+45 28112233",
+    ):
+        assert export.safe(f"Tak {text}") == f"Tak {masks.hide(text)}"
 
 
 def test_nothing_secret_is_exported(office: Client, world: World) -> None:

@@ -218,7 +218,7 @@ def test_no_secret_of_ours_comes_back_with_an_answer(connection: Connection, htt
 
     httpserver.expect_request(f"{EVENTS}/send").respond_with_handler(echo)
     text = send(connection).text
-    assert text.startswith('Bearer ...{"amount":0.10')
+    assert text.startswith('Bearer •••{"amount":0.10')
     assert "invented-token" not in text
     assert len(text) <= 2000
     with pytest.raises(PermanentError) as failure:

@@ -15,7 +15,7 @@ from django.core.management.base import CommandError
 from django.db import DataError
 from pytest_django import Settings
 
-from crm.secrets import SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
+from crm.encryption import SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
 from scalepoint_integration.api import refusals
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import InboundEvent, Refusal

@@ -13,9 +13,9 @@ from django.forms.models import model_to_dict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm import secrets
+from crm import encryption, masks
+from crm.encryption import SecretUnreadable
 from crm.models import InsuranceCompany, SecurityToken
-from crm.secrets import SecretUnreadable
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 PLAIN = "plain-token-of-nordins-8f3c"
@@ -85,33 +85,33 @@ def test_keys_out_of_secret_key_survive_its_change_and_the_move_to_own_keys(
 def test_a_key_that_is_none_is_named_without_being_shown(settings: Any) -> None:
     settings.FIELD_ENCRYPTION_KEYS = ["not-a-fernet-key"]
     with pytest.raises(ImproperlyConfigured, match="FIELD_ENCRYPTION_KEYS") as failure:
-        secrets.encrypt("x")
+        encryption.encrypt("x")
     assert "not-a-fernet-key" not in str(failure.value)
     assert failure.value.__cause__ is None
 
 
 @given(st.text(alphabet=st.characters(), max_size=80))
 def test_any_text_comes_back_and_has_a_digest(text: str) -> None:
-    assert secrets.decrypt(secrets.encrypt(text)) == text
-    assert len(secrets.digest(text)) == 64
-    assert secrets.digests(text)[0] == secrets.digest(text)
-    secrets.last4(text).encode("utf-8")
+    assert encryption.decrypt(encryption.encrypt(text)) == text
+    assert len(encryption.digest(text)) == 64
+    assert encryption.digests(text)[0] == encryption.digest(text)
+    masks.last4(text).encode("utf-8")
 
 
 def test_digests_follow_the_keys(settings: Any) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [OLD]
-    old = secrets.digest(PLAIN)
+    old = encryption.digest(PLAIN)
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
-    assert secrets.digest(PLAIN) != old
-    assert old in secrets.digests(PLAIN)
-    assert secrets.digest(PLAIN.encode()) == secrets.digest(PLAIN)
-    assert secrets.digest("\ud800") != secrets.digest("?")
+    assert encryption.digest(PLAIN) != old
+    assert old in encryption.digests(PLAIN)
+    assert encryption.digest(PLAIN.encode()) == encryption.digest(PLAIN)
+    assert encryption.digest("\ud800") != encryption.digest("?")
 
 
 def test_little_is_shown_of_a_short_secret() -> None:
-    assert secrets.last4("12345678") == "5678"
-    assert secrets.last4("1234567") == ""
-    assert secrets.last4("12345678\n\ud800") == "78??"
+    assert masks.last4("12345678") == "5678"
+    assert masks.last4("1234567") == ""
+    assert masks.last4("12345678\n\ud800") == "78??"
 
 
 def test_a_form_shows_nothing_and_keeps_what_is_stored(company: InsuranceCompany) -> None:
@@ -160,7 +160,7 @@ def test_rotation_moves_all_to_the_first_key_and_can_be_run_again(company: Insur
     assert [stored(token) for token in tokens] == before
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
     for number, token in enumerate(tokens):
-        found = SecurityToken.objects.get(digest=secrets.digest(f"{PLAIN}{number}"))
+        found = SecurityToken.objects.get(digest=encryption.digest(f"{PLAIN}{number}"))
         assert (found.pk, found.token) == (token.pk, f"{PLAIN}{number}")
 
 

@@ -51,11 +51,6 @@ def digests(value: str | bytes) -> list[str]:
     return [_digest(key, value) for key in _keys()]
 
 
-def last4(value: str) -> str:
-    """What may be shown of a secret. Nothing of a short one, where four characters would be half of it."""
-    return "".join(char if char.isprintable() else "?" for char in value[-4:]) if len(value) >= 8 else ""
-
-
 def encrypt(value: str) -> str:
     return PREFIX + _cipher(_keys()).encrypt(_bytes(value)).decode("ascii")
 
