@@ -132,7 +132,7 @@ def due() -> bool:
 
 
 def retry(rows: "QuerySet[Notice]") -> int:
-    """Send mails that failed again. Returns how many."""
+    """Resend failed mails. Returns how many."""
     count = workqueue.retry(rows)
     ring("drain_notices")
     return count

@@ -28,7 +28,6 @@ _LOOKS = {
 }
 
 
-@admin.register(Connection)
 class ConnectionAdmin(OfficeAdmin):
     change_list_template = "scalepoint/change_list.html"
     change_form_template = "scalepoint/change_form.html"
@@ -205,3 +204,7 @@ def _to_copy(address: str, label: Any) -> SafeString:
         _("Copied"),
         _("Copy this address and give it to Scalepoint."),
     )
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Connection, ConnectionAdmin)

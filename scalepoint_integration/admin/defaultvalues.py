@@ -166,7 +166,6 @@ def label_of(name: str) -> Any:
     return getattr(Connection._meta.get_field(name), "verbose_name", name)
 
 
-@admin.register(DefaultValues)
 class DefaultValuesAdmin(PageAdmin):
     title = _("Default values and customer rules")
 
@@ -412,3 +411,7 @@ def _changes(connection: Connection) -> list[dict[str, Any]]:
             labels = [label_of(name) for name in delta.changed_fields] or [label_of("failure_recipients")]
             found.append({"record": new, "labels": labels})
     return found
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(DefaultValues, DefaultValuesAdmin)

@@ -192,7 +192,6 @@ class TieForm(forms.Form):
         return number
 
 
-@admin.register(InboundEvent)
 class InboundEventAdmin(ReadOnlyAdmin):
     change_form_template = "scalepoint/event.html"
     # How long to wait stands in the status: the list is wide enough.
@@ -608,7 +607,6 @@ def _download(content: str | bytes, name: str, kind: str) -> HttpResponse:
 
 
 # ---- What was refused ---------------------------------------------------------------------------------------------
-@admin.register(Refusal)
 class RefusalAdmin(ReadOnlyAdmin):
     change_form_template = "scalepoint/refusal.html"
     log_tab = "refused"
@@ -711,3 +709,8 @@ def _refusal_report(refusal: Refusal) -> str:
             f"size: {'-' if refusal.size is None else refusal.size} bytes",
         )
     )
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(InboundEvent, InboundEventAdmin)
+    site.register(Refusal, RefusalAdmin)

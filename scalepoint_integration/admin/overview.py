@@ -120,7 +120,6 @@ class Alert:
     steps: list[Link]
 
 
-@admin.register(Overview)
 class OverviewAdmin(PageAdmin):
     page_template = "scalepoint/overview.html"
     title = _("Overview")
@@ -440,3 +439,7 @@ def duration(seconds: float | None) -> str:
         return gettext("%(hours)d h %(minutes)d min.") % {"hours": minutes // 60, "minutes": minutes % 60}
     days = minutes // (24 * 60)
     return ngettext("%(days)d day", "%(days)d days", days) % {"days": days}
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Overview, OverviewAdmin)

@@ -10,8 +10,8 @@ from scalepoint_integration.workqueue.doorbell import ring
 
 
 def turn_switch(connection: Connection, by: Any, position: Connection.Switch) -> bool:
-    """Turn the switch, with the history of who did it. Returns False if it is in this position already. When it is
-    turned on, what was stored meanwhile is handled soon. The given connection is not changed; read it again."""
+    """Turn the switch, with the history of who did it. Returns False if it is in this position already. Once it is on,
+    what was stored meanwhile is handled. The given connection is not changed; read it again."""
     with transaction.atomic():
         row = Connection.objects.select_for_update(of=("self",)).get(pk=connection.pk)
         if row.switch == position:

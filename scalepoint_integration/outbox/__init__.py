@@ -132,7 +132,7 @@ def _digest(*parts: Any) -> str:
 
 # ---- The queue ----------------------------------------------------------------------------------------------------
 def retry(rows: "QuerySet[OutboundEvent]") -> int:
-    """Send events that failed again, as far as their content is still there. Returns how many."""
+    """Resend failed events whose content is still stored. Returns how many."""
     count = workqueue.retry(rows.exclude(facts={}))
     ring("drain_outbound")
     return count

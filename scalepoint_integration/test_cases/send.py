@@ -1,4 +1,4 @@
-"""Send an example through the very endpoint that Scalepoint calls, marked as a test, and work it off."""
+"""Send an example through the very endpoint that Scalepoint calls, marked as a test, and handle it immediately."""
 
 import io
 import json
