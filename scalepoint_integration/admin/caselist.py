@@ -29,7 +29,7 @@ from django.views.decorators.http import require_POST
 
 from crm.admin.base import ResponsibleFilter, active, badge
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import cases, casework, export, figures, lifecycle, workqueue
+from scalepoint_integration import cases, casework, export, figures, lifecycle, queues, workqueue
 from scalepoint_integration.admin import money
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.admin.pages import when
@@ -561,7 +561,7 @@ class CaseList(BigTableAdmin):
     def fetch_images_again(self, request: HttpRequest, queryset: QuerySet[Case]) -> None:
         failed = ImagePull.objects.filter(service__case__in=queryset.order_by(), status=ImagePull.Status.FAILED)
         count = workqueue.retry(failed)
-        ring("drain_images")
+        ring(queues.IMAGES)
         self.message_user(
             request,
             ngettext("%d image is fetched again now.", "%d images are fetched again now.", count) % count,

@@ -14,7 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from scalepoint_integration import settlements, workqueue
+from scalepoint_integration import queues, settlements, workqueue
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import (
     Case,
@@ -171,7 +171,7 @@ def fetch_again(cases: "QuerySet[Case]") -> int:
     pulls.filter(status=SettlementPull.Status.DONE).update(
         status=SettlementPull.Status.PENDING, attempts=0, finished_at=None, available_at=Now()
     )
-    ring("drain_settlements")
+    ring(queues.SETTLEMENTS)
     return pulls.filter(status=SettlementPull.Status.PENDING).count()
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from crm.admin.base import badge
-from scalepoint_integration import workqueue
+from scalepoint_integration import queues, workqueue
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import told_in_words, when
 from scalepoint_integration.errors import describe
@@ -46,7 +46,7 @@ class NoticeAdmin(BigTableAdmin):
     @admin.action(description=_("Send the chosen mails again that failed"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[Notice]") -> None:
         count = workqueue.retry(queryset)
-        ring("drain_notices")
+        ring(queues.NOTICES)
         self.message_user(
             request, ngettext("%d mail is tried again now.", "%d mails are tried again now.", count) % count
         )

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext, pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from crm.admin.base import badge
-from scalepoint_integration import outbox, workqueue
+from scalepoint_integration import outbox, queues, workqueue
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event import ReadOnlyAdmin, todo_steps
 from scalepoint_integration.admin.pages import allow, when
@@ -137,7 +137,7 @@ class OutboundEventAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Send the chosen sendings again that failed"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[OutboundEvent]") -> None:
         count = workqueue.retry(queryset.exclude(facts={}))
-        ring("drain_outbound")
+        ring(queues.OUTBOUND)
         self.message_user(
             request, ngettext("%d sending is tried again now.", "%d sendings are tried again now.", count) % count
         )

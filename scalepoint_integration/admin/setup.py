@@ -15,7 +15,7 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
-from scalepoint_integration import mail
+from scalepoint_integration import mail, queues
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of, when
 from scalepoint_integration.checklist import Row, Status, endpoint_address, holding_back, message_to_it, rows
 from scalepoint_integration.models import Connection, ScalepointMail, Setup
@@ -156,7 +156,7 @@ class SetupAdmin(PageAdmin):
                 _save(request, row, "switch")
                 self.log_change(request, row, gettext("Switched on."))
                 # What was stored while it was on hold has waited long enough.
-                transaction.on_commit(partial(ring, "drain"), robust=True)
+                transaction.on_commit(partial(ring, queues.EVENTS), robust=True)
         messages.success(request, gettext("Scalepoint is switched on. New cases become tasks."))
         return _back(connection)
 
