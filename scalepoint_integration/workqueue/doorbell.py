@@ -15,7 +15,6 @@ import os
 import threading
 import time
 
-from celery import current_app
 from django.core.cache import cache
 
 from scalepoint_integration.conf import conf
@@ -73,6 +72,11 @@ def _publish_for_ever() -> None:
 
 
 def _publish(job: Job) -> None:
+    try:
+        # Here, and nowhere else outside jobs.py: a site does without Celery where a command does the work.
+        from celery import current_app
+    except ImportError:
+        return
     if str(current_app.conf.broker_url).startswith("memory:"):
         return  # a site without a broker: nobody would hear it, and the rings would pile up
     if not cache.add(_key(job), 1, timeout=conf().ring_seconds):

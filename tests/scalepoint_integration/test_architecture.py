@@ -100,6 +100,26 @@ def test_inside_the_app_imports_go_downwards() -> None:
             assert parts[1] == "simulator" or rank[parts[1]] <= rank[own], f"{path} imports {name}"
 
 
+def test_celery_is_imported_by_the_jobs_and_when_a_ring_is_published() -> None:
+    for path in modules(APP):
+        wrong = [name for name in imports(path) if name.startswith(("celery", "kombu"))]
+        if path == APP / "workqueue" / "doorbell.py":
+            assert wrong == ["celery.current_app"]
+            wrong = [
+                name.name
+                for node in ast.parse(path.read_text()).body
+                if isinstance(node, ast.Import | ast.ImportFrom)
+                for name in node.names
+                if "celery" in (getattr(node, "module", "") or name.name)
+            ]
+        assert not wrong or path == APP / "jobs.py", f"{path} imports {wrong}"
+
+
+def test_only_celery_imports_the_jobs() -> None:
+    for path in modules(APP):
+        assert not [name for name in imports(path) if name.startswith("scalepoint_integration.jobs")], path
+
+
 def test_no_signal_is_used_inside() -> None:
     for path in modules(*(ROOT / app for app in OURS)):
         assert "@receiver" not in path.read_text(), path
