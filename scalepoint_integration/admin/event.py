@@ -20,6 +20,7 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from scalepoint_integration import queues
 from scalepoint_integration.admin import event_page
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import allow, when
@@ -28,6 +29,7 @@ from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
 from scalepoint_integration.models.heartbeat import alive
 from scalepoint_integration.office import casework
+from scalepoint_integration.workqueue.drain import drain
 
 APP = "scalepoint_integration"
 VIEW, RETRY, REPLAY, RAW = (
@@ -450,7 +452,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
 
     def _handle_now(self, request: HttpRequest) -> HttpResponse:
         allow(request, VIEW, RETRY)
-        count = run.drain()
+        count = drain(queues.EVENTS)
         self.message_user(request, ngettext("%d event was handled.", "%d events were handled.", count) % count)
         return HttpResponseRedirect(reverse(f"admin:{APP}_inboundevent_changelist"))
 

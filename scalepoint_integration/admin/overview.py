@@ -21,14 +21,14 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
 from crm.models import InsuranceCompany
-from scalepoint_integration import figures
+from scalepoint_integration import figures, queues
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow, when
 from scalepoint_integration.errors import describe
 from scalepoint_integration.figures import Change, Scope, State
-from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, Overview, heartbeat
 from scalepoint_integration.office.connection_switch import turn_switch
+from scalepoint_integration.workqueue.drain import drain
 
 _APP = "scalepoint_integration"
 _SILENCE_KEPT = 300
@@ -187,7 +187,7 @@ class OverviewAdmin(PageAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         allow(request, f"{_APP}.view_overview", f"{_APP}.retry_event")
-        count = run.drain()
+        count = drain(queues.EVENTS)
         self.message_user(
             request,
             ngettext("%d event was handled.", "%d events were handled.", count) % count,

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, lifecycle, outbox, workqueue
+from scalepoint_integration import cases, followup, lifecycle, outbox, queues, workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.handlers import HANDLERS, assignment
 from scalepoint_integration.handling import run
@@ -176,7 +176,7 @@ def retry(case: Case, by: Any) -> int:
 def fetch_images(chosen: "QuerySet[Case]") -> int:
     """Ask again for the images that could not be fetched. Returns how many."""
     count = workqueue.retry(ImagePull.objects.filter(service__case__in=chosen, status=ImagePull.Status.FAILED))
-    ring("drain_images")
+    ring(queues.IMAGES)
     return count
 
 

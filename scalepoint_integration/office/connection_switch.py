@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
+from scalepoint_integration import queues
 from scalepoint_integration.models import Connection
 from scalepoint_integration.workqueue.doorbell import ring
 
@@ -20,5 +21,5 @@ def turn_switch(connection: Connection, by: Any, position: Connection.Switch) ->
         row._history_user = by  # type: ignore[attr-defined]
         row.save(update_fields=["switch"])
         if position == Connection.Switch.ON:
-            transaction.on_commit(partial(ring, "drain"), robust=True)
+            transaction.on_commit(partial(ring, queues.EVENTS), robust=True)
     return True
