@@ -16,12 +16,10 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.http.request import validate_host
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
+from crm.formats import moment
 from crm.models import CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration import inbox
 from scalepoint_integration.conf import conf
@@ -191,7 +189,7 @@ def _mail(connection: Connection, mail: ScalepointMail | None) -> Row:
     text = _("The mail to Scalepoint is sent")
     if mail is None:
         return Row("mail", Status.MISSING, text, _("You"), action=_to(_("Write the mail"), "setup_mail", of=connection))
-    proof = _moment(mail.sent_at)
+    proof = moment(mail.sent_at)
     if mail.sent_by:
         proof = _("%(when)s by %(user)s") % {"when": proof, "user": mail.sent_by}
     return Row("mail", Status.DONE, text, _("You"), proof, _to(_("See mail"), "setup_sent_mail", mail.pk))
@@ -255,7 +253,7 @@ def _test_case(connection: Connection) -> Row:
         Status.DONE if newest else Status.MISSING,
         _("A test case came all the way through"),
         _("You"),
-        _moment(newest) if newest else "",
+        moment(newest) if newest else "",
         _to(_("Test again") if newest else _("Send a test case"), "testcase_changelist", of=connection),
     )
 
@@ -265,7 +263,7 @@ def _first_case(connection: Connection) -> Row:
     first = Case.objects.filter(connection=connection, is_test=False).order_by("pk").first()
     if first is None:
         return Row("first_case", Status.WAITING, text, _("Scalepoint"), _("Becomes green by itself."))
-    proof = f"{first} · {_moment(first.created_at)}"
+    proof = f"{first} · {moment(first.created_at)}"
     return Row("first_case", Status.DONE, text, _("Scalepoint"), proof, _to(_("See"), "case_change", first.pk))
 
 
@@ -320,11 +318,6 @@ def _is_local(host: str) -> bool:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" … (+{len(names) - 3})" if len(names) > 3 else "")
-
-
-def _moment(moment: datetime) -> str:
-    # Translators: a date and a time of day, in Django's date format.
-    return date_format(timezone.localtime(moment), pgettext("date and time", "j M Y, H:i"))
 
 
 def _link(label: str, name: str, *args: Any) -> Action | None:

@@ -23,10 +23,10 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_lazy
 from PIL import Image, ImageDraw, ImageFont
 
+from crm import formats
 from crm.models import Customer, InsuranceCompany
 from scalepoint_integration import adapter, images, inbox, notices, workqueue
 from scalepoint_integration.api.views import TEST_MARK, EventView
@@ -165,7 +165,7 @@ def steps(sent: Sent) -> list[Step]:
         return [Step("bad", gettext("Refused: %(what)s") % {"what": problem.what}, problem=problem)]
     events = list(InboundEvent.objects.filter(pk__in=sent.event_ids).defer("body").order_by("pk"))
     found = [
-        Step("good", gettext("Received in %(seconds)s s") % {"seconds": number_format(sent.seconds, 1)}, events[0])
+        Step("good", gettext("Received in %(seconds)s s") % {"seconds": formats.number(sent.seconds, 1)}, events[0])
     ]
     again = len(sent.answers) - len(sent.event_ids)
     if again:

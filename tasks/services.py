@@ -51,7 +51,7 @@ def compose(template: TaskTemplate | None, title: str, description: str) -> tupl
     if template is None:
         return title, description
     if template.title and not title.startswith(template.title):
-        title = " – ".join(filter(None, [template.title, title]))  # noqa: RUF001
+        title = " – ".join(filter(None, [template.title, title]))
     if not description.startswith(template.description):
         description = "\n\n".join(filter(None, [template.description.strip(), description.strip()]))
     return title or template.name, description

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.utils import display_for_value, unquote
+from django.contrib.admin.utils import unquote
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -27,6 +27,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm import masks
 from crm.encryption import EncryptedTextField
+from crm.formats import NOTHING, in_words
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -37,7 +38,6 @@ NEWEST = 500  # of the row, and of each kind of part
 PER_PAGE = 50
 # The log tells of the same save as the history, a moment later.
 _SAME_SAVE = timedelta(seconds=5)
-_NOTHING = "–"  # noqa: RUF001
 _DONE = {"+": _("Added"), "~": _("Changed"), "-": _("Deleted")}
 
 
@@ -194,21 +194,17 @@ class _Words:
 
     def of(self, column: Any, value: Any) -> str:
         if value in (None, ""):
-            return _NOTHING
+            return NOTHING
         if column.is_relation:
             return self.names(column.remote_field.model, [value])
         if column.choices:
             return str(dict(column.flatchoices).get(value, value))
-        if isinstance(value, bool):
-            return gettext("Yes") if value else gettext("No")
-        if isinstance(value, int | str):
-            return str(value)
-        return str(display_for_value(value, _NOTHING))
+        return in_words(value)
 
     def names(self, model: Any, keys: Iterable[Any]) -> str:
         rows = self._rows.get(model, {})
         gone = gettext("no. %(key)s, deleted")
-        return ", ".join(sorted(str(rows.get(key, gone % {"key": key})) for key in keys)) or _NOTHING
+        return ", ".join(sorted(str(rows.get(key, gone % {"key": key})) for key in keys)) or NOTHING
 
 
 def _with_log(told: list[Entry], row: models.Model) -> list[Entry]:

@@ -18,7 +18,6 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.http import content_disposition_header
@@ -28,18 +27,17 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from crm.admin.base import ResponsibleFilter, active, badge
+from crm.formats import NOTHING, day, when
 from crm.models import Customer, InsuranceCompany, Team
 from scalepoint_integration import cases, casework, export, figures, lifecycle, workqueue
 from scalepoint_integration.admin import money
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
-from scalepoint_integration.admin.pages import when
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.followup import WORKED_ON
 from scalepoint_integration.models import Case, CaseMessage, ImagePull, InboundEvent, OfficeNote, SavedView, Service
 from scalepoint_integration.payloads.assignment import CaseFacts
 
-NOTHING = "–"  # noqa: RUF001
 LOOKS = {
     Case.Status.NEW: ("wait", "●"),
     Case.Status.NEEDS_ACTION: ("bad", "⚠"),
@@ -446,7 +444,7 @@ class CaseList(BigTableAdmin):
     def due(self, case: Case) -> Any:
         if case.deadline is None:
             return NOTHING
-        shown = date_format(case.deadline, "SHORT_DATE_FORMAT")
+        shown = day(case.deadline)
         late = case.status in OPEN and case.deadline < timezone.localdate()
         return format_html("{} {}", shown, badge("bad", "⏰", _("Overdue"))) if late else shown
 

@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -29,13 +28,13 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from crm.admin.base import DATE_FORMATS, active
+from crm.admin.base import active
+from crm.formats import DATE_INPUTS, NOTHING, day, in_words, moment
 from crm.models import Customer, InsuranceCompany, Team
 from scalepoint_integration import casework, followup, lifecycle, timeline
 from scalepoint_integration.admin import event_page, money
@@ -74,7 +73,7 @@ class AssignForm(forms.Form):
 
 
 class DeadlineForm(forms.Form):
-    deadline = forms.DateField(required=False, input_formats=DATE_FORMATS, label=gettext_lazy("Deadline"))
+    deadline = forms.DateField(required=False, input_formats=DATE_INPUTS, label=gettext_lazy("Deadline"))
 
 
 class NoteForm(forms.Form):
@@ -93,8 +92,8 @@ class LinkForm(forms.Form):
 
 class InvoiceForm(forms.Form):
     number = forms.CharField(max_length=100, label=gettext_lazy("Invoice number"))
-    date = forms.DateField(input_formats=DATE_FORMATS, label=gettext_lazy("Invoice date"))
-    due = forms.DateField(input_formats=DATE_FORMATS, label=gettext_lazy("Due"))
+    date = forms.DateField(input_formats=DATE_INPUTS, label=gettext_lazy("Invoice date"))
+    due = forms.DateField(input_formats=DATE_INPUTS, label=gettext_lazy("Due"))
     title = forms.CharField(max_length=200, label=gettext_lazy("What it is for"))
     amount = forms.DecimalField(max_digits=12, decimal_places=2, localize=True, label=gettext_lazy("Amount"))
 
@@ -386,11 +385,7 @@ def facts(case: Case, services: list[Service]) -> list[tuple[Any, Any, Any]]:
     told, insurer = facts_of(case), _("came from: %(who)s") % {"who": case.insurer or _("Scalepoint")}
     reach = " · ".join(filter(None, (told.holder_phone, told.holder_mobile, told.holder_email)))
     closed = lifecycle.closing(case.lifecycle)
-    if closed:
-        at = timezone.localtime(datetime.fromisoformat(closed["at"]))
-        ended = f"{date_format(at, 'SHORT_DATETIME_FORMAT')} · {lifecycle.in_words(closed)}"
-    else:
-        ended = ""
+    ended = f"{moment(datetime.fromisoformat(closed['at']))} · {lifecycle.in_words(closed)}" if closed else ""
     policy = " · ".join(filter(None, (told.policy_number, told.number)))
     rows = [
         (_("Policyholder"), told.holder_name, insurer),
@@ -399,17 +394,17 @@ def facts(case: Case, services: list[Service]) -> list[tuple[Any, Any, Any]]:
         (_("Policy and claim number"), policy, insurer),
         (_("Damage address"), place_of(case), insurer),
         (_("Damage type"), damage_of(case), insurer),
-        (_("Date of loss"), told.accident_date and date_format(told.accident_date), insurer),
+        (_("Date of loss"), told.accident_date and day(told.accident_date), insurer),
         (_("Responsibility"), told.responsibility, insurer),
         (_("Description"), told.damage_description, insurer),
         (_("Customer"), case.customer, ""),
         (_("Responsible"), case.responsible, _origin(case, "responsible")),
         (_("Team"), case.team, _origin(case, "team")),
-        (_("Deadline"), case.deadline and date_format(case.deadline), ""),
+        (_("Deadline"), case.deadline and day(case.deadline), ""),
         (_("Task template"), _template_of(services), _origin(case, "task_template")),
         (_("Closed by Scalepoint"), ended, insurer if ended else ""),
     ]
-    return [(label, value or "–", origin if value else "") for label, value, origin in rows]  # noqa: RUF001
+    return [(label, value or NOTHING, origin if value else "") for label, value, origin in rows]
 
 
 def _template_of(services: list[Service]) -> str:
@@ -611,16 +606,10 @@ def _what_leaves(name: str, request: HttpRequest, case: Case) -> list[tuple[Any,
     if name == "invoice":
         said = _valid(InvoiceForm(request.POST))
         labels = InvoiceForm.base_fields
-        rows = [(labels[key].label, _written(value)) for key, value in said.items()]
+        rows = [(labels[key].label, in_words(value)) for key, value in said.items()]
         sender = [(_("From"), case.connection.company_name), (_("To"), str(case.insurer or ""))]
         return rows + sender
     return []
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return f"{value:.2f}"
-    return date_format(value) if hasattr(value, "year") else str(value)
 
 
 def _name_in_zip(place: int, image: TaskImage) -> str:

@@ -15,6 +15,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import active
+from crm.formats import NOTHING, in_words
 from crm.models import InsuranceCompany
 from scalepoint_integration import cases, naming
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
@@ -158,7 +159,7 @@ class Preview:
     @property
     def cells(self) -> list[Any]:
         values = self.seen.chosen.values if self.seen.chosen else {}
-        found = [values.get(name) or "–" for name in ("team", "responsible", "task_template")]  # noqa: RUF001
+        found = [values.get(name) or NOTHING for name in ("team", "responsible", "task_template")]
         return [self.seen.title, *found, self.problem.what if self.problem else self.customer]
 
 
@@ -378,9 +379,7 @@ def _to_add(request: HttpRequest, connection: Connection, name: str) -> str:
 def _in_words(row: Any, name: str) -> Any:
     display = getattr(row, f"get_{name}_display", None)
     value = display() if display else getattr(row, name)
-    if isinstance(value, bool):
-        return _("Yes") if value else _("No")
-    return value if value not in (None, "") else "–"  # noqa: RUF001
+    return in_words(value)
 
 
 def _merge_fields() -> list[str]:
