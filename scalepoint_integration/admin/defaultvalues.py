@@ -1,7 +1,6 @@
 """Screen 3: how a new case, its task and its customer should look, and who wins where several have a say."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -16,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import active
 from crm.formats import NOTHING, in_words
+from crm.history import CHANGED, Entry, saves
 from crm.models import InsuranceCompany
 from scalepoint_integration import cases, naming
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
@@ -398,16 +398,7 @@ def _inactive(connection: Connection) -> list[Any]:
     return found
 
 
-def _changes(connection: Connection) -> list[dict[str, Any]]:
-    """The latest changes of these values, newest first: when, who, why, and which."""
-    records = list(
-        Connection.history.filter(id=connection.pk).select_related("history_user").order_by("-history_id")[:11]
-    )
-    found = []
-    for new, old in pairwise(records):
-        names = [name for name in FIELDS if name != "failure_recipients"]
-        delta = new.diff_against(old, included_fields=names)
-        if delta.changed_fields or new.history_change_reason:
-            labels = [label_of(name) for name in delta.changed_fields] or [label_of("failure_recipients")]
-            found.append({"record": new, "labels": labels})
-    return found
+def _changes(connection: Connection) -> list[tuple[Entry, list[Any]]]:
+    """The latest changes of these values, newest first: each with the labels of what was changed."""
+    found = saves(connection, 10, FIELDS)
+    return [(save, [label_of(change.name) for change in save.changes]) for save in found if save.kind == CHANGED]

@@ -20,13 +20,14 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
 from crm.formats import day, duration, when
+from crm.history import Entry
 from crm.models import InsuranceCompany
 from scalepoint_integration import figures, inbox
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
-from scalepoint_integration.figures import Change, Scope, State
+from scalepoint_integration.figures import Scope, State
 from scalepoint_integration.models import Case, Connection, Overview
 
 _APP = "scalepoint_integration"
@@ -408,7 +409,7 @@ def _mine(request: HttpRequest, case: Case, today: date) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Entry) -> dict[str, Any]:
     meta = change.model._meta
     try:
         url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[change.pk])

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from crm.admin import history
-from crm.admin.history import entries
+from crm.history import entries
 from crm.models import SecurityToken, Team
 from scalepoint_integration.models import Case, Connection, DefaultValues
 from tests.scalepoint_integration.admin.office import client_of, make
