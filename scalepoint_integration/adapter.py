@@ -7,10 +7,10 @@ or ``PermanentError``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils.module_loading import import_string
 
@@ -18,20 +18,34 @@ from crm import services as crm
 from crm.locks import hold
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration.conf import conf
-from scalepoint_integration.defaults import CustomerRule, Defaults
 from scalepoint_integration.models import Case, Connection
+from scalepoint_integration.models.image import Picture
 from scalepoint_integration.payloads.assignment import CaseFacts, Party
 from scalepoint_integration.workqueue import NeedsPerson
 from tasks import services as tasks
 from tasks.models import Task, TaskImage, TaskTemplate
 
-if TYPE_CHECKING:  # images stands above this module and calls it
-    from scalepoint_integration.images.picture import Picture
-
 # Texts cut to their columns: a text that is too long must not cost a case.
 fitting = crm.fit
 
 _ADDRESS = ("street", "street2", "postal_code", "city", "country")
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """``values`` by field name of the task (None where nobody set one); ``origins`` says for each set value who did:
+    "insurer", "connection" or "customer". ``notices`` are codes of the catalogue that the office should see."""
+
+    values: dict[str, Any]
+    origins: dict[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRule:
+    customer_is: str
+    phone_as_customer_number: bool
+    no_phone: str = Connection.NoPhone.ASK  # "ask": a person is asked; "new": always a new customer
 
 
 class Adapter:
@@ -167,7 +181,7 @@ class Adapter:
         """Those that came from Scalepoint."""
         task.contacts.exclude(source_key="").delete()
 
-    def attach_image(self, task: Task, name: str, content: bytes, picture: "Picture") -> TaskImage:
+    def attach_image(self, task: Task, name: str, content: bytes, picture: Picture) -> TaskImage:
         return tasks.attach_image(
             task,
             name=name,

@@ -1,27 +1,18 @@
-"""The case an event speaks of: found or made, locked, and its facts merged so that order does not matter.
-
-Every fact is kept with the time Scalepoint said it (a last-writer-wins register). The newest statement that says
-anything wins, fact by fact, whatever came first; a statement without a fact never takes one away. Comparing one time
-stamp per case instead was tried on paper and fails with three events: the middle one is then dropped whole.
-"""
+"""The case an event speaks of: found or made, locked, and its facts merged so that order does not matter."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 
 from django.db.models import Model, Q, QuerySet
 
 from crm.locks import hold
 from crm.models import InsuranceCompany
 from scalepoint_integration import lifecycle, merging
-from scalepoint_integration.models import Case, Connection, InboundEvent, Service
-from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts
+from scalepoint_integration.models import Case, Connection, InboundEvent, Service, registers
+from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
 
-Facts = TypeVar("Facts", CaseFacts, ServiceFacts)
-# {"number": {"value": ..., "at": ISO time}}
-Registers = dict[str, dict[str, Any]]
 # The facts that lead to a person.
 PERSONAL = (
     *(each.name for each in fields(CaseFacts) if each.name.startswith("holder_")),
@@ -184,7 +175,7 @@ def _become_one(case: Case, other: Case) -> None:
         case.save(update_fields=["status", "problem_code", "problem_facts", "updated_at"])
         raise
     merging.absorb(case, other)
-    case.search_text = _search_text(read(case.facts, CaseFacts))
+    case.search_text = _search_text(registers.read(case.facts, CaseFacts))
     case.save(update_fields=["search_text"])
 
 
@@ -213,39 +204,14 @@ def tell(case: Case, said: CaseFacts, at: datetime) -> None:
     if case.anonymised_at:
         silent = CaseFacts()
         said = replace(said, **{name: getattr(silent, name) for name in PERSONAL})
-    case.facts = merge(case.facts, said, at)
-    case.search_text = _search_text(read(case.facts, CaseFacts))
-
-
-def merge(registers: Mapping[str, Any], said: CaseFacts | ServiceFacts, at: datetime) -> Registers:
-    """The registers after this was said at that time. A tie goes to the later arrival. Pure."""
-    merged: Registers = dict(registers)
-    for name, value in ((each.name, getattr(said, each.name)) for each in fields(said)):
-        if not value:
-            continue
-        held = merged.get(name)
-        if held is None or datetime.fromisoformat(held["at"]) <= at:
-            merged[name] = {"value": _to_json(value), "at": at.astimezone(UTC).isoformat()}
-    return merged
-
-
-def older(registers: Mapping[str, Any], said: CaseFacts | ServiceFacts, at: datetime) -> list[bool]:
-    """For each fact that was said at that time: whether a newer statement of it is known. ``registers`` are the merged
-    ones. Pure."""
-    named = [each.name for each in fields(said) if getattr(said, each.name) and each.name in registers]
-    return [datetime.fromisoformat(registers[name]["at"]) > at for name in named]
+    case.facts = registers.merge(case.facts, said, at)
+    case.search_text = _search_text(registers.read(case.facts, CaseFacts))
 
 
 def notice(event: InboundEvent, code: str) -> None:
     """What the office may want to know of an event that goes well; "" takes an earlier word back."""
     if event.notice != code:
         InboundEvent.objects.filter(pk=event.pk).update(notice=code)
-
-
-def read(registers: Mapping[str, Any], kind: type[Facts]) -> Facts:
-    """The facts that hold now."""
-    known = {each.name: each.type for each in fields(kind)}
-    return kind(**{name: _from_json(name, held["value"]) for name, held in registers.items() if name in known})
 
 
 def untouched(row: Model, wanted: Mapping[str, str], applied: Mapping[str, str]) -> dict[str, str]:
@@ -280,15 +246,3 @@ def _search_text(facts: CaseFacts) -> str:
 def _empty(row: Model, name: str) -> str:
     """What stands in a field that nobody ever wrote: mostly nothing, in a country the default one."""
     return str(row._meta.get_field(name).get_default() or "")  # type: ignore[union-attr]
-
-
-def _to_json(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def _from_json(name: str, value: Any) -> Any:
-    if name.endswith("_address"):
-        return Address(**value)
-    return date.fromisoformat(value) if name.endswith("_date") else value

@@ -21,10 +21,10 @@ from django.utils.translation import gettext as _
 
 from crm.formats import moment
 from crm.models import CustomerType, InsuranceCompany, SecurityToken
-from scalepoint_integration import inbox
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, Connection, InboundEvent, ScalepointMail
+from scalepoint_integration.models.heartbeat import alive
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def _address(connection: Connection, now: datetime, base: str) -> Row:
         problems.append(
             _("The site does not answer under its public name %(host)s (ALLOWED_HOSTS).") % {"host": host or address}
         )
-    if not inbox.alive(now):
+    if not alive(now):
         problem = describe("SP-501")
         problems.append(f"{problem.what}. {problem.todo}.")
     status = Status.MISSING if problems else Status.DONE

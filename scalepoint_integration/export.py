@@ -19,9 +19,9 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from crm.masks import hide
-from scalepoint_integration import cases, lifecycle
+from scalepoint_integration import lifecycle
 from scalepoint_integration.errors import describe
-from scalepoint_integration.models import Case, Connection, ImagePull, Service
+from scalepoint_integration.models import Case, Connection, ImagePull, Service, registers
 from scalepoint_integration.payloads.assignment import CaseFacts
 
 LIMIT = 20_000  # cases in one file: 17 s on a busy machine with two cores, before a proxy gives up
@@ -157,7 +157,7 @@ def _rows(keys: Sequence[int]) -> list[list[Cell]]:
     images = image_counts(keys)
     rows: list[list[Cell]] = []
     for case in (found[key] for key in keys if key in found):
-        facts = cases.read(case.facts, CaseFacts)
+        facts = registers.read(case.facts, CaseFacts)
         row = [read(case, facts) for _label, read in _COLUMNS]
         rows.append([*row, "; ".join(tasks.get(case.pk, ())), images.get(case.pk, 0)])
     return rows

@@ -16,10 +16,10 @@ from django.utils.translation import gettext
 
 from scalepoint_integration import images, lifecycle, workqueue
 from scalepoint_integration.adapter import Adapter, fitting
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.models import Case, CaseAttachment, CaseMessage, ImagePull, Service
 from scalepoint_integration.payloads.assignment import ImageRef
 from scalepoint_integration.payloads.attachments import may_be_picture
+from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task, TaskNote
 
 WORKED_ON = "SP-206"

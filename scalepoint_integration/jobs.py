@@ -7,10 +7,12 @@ from typing import Any
 
 from celery import shared_task
 from django.db import connections
-from django.utils import timezone
 
-from scalepoint_integration import figures, images, inbox, notices, outbox, poller, send_test, settlements
-from scalepoint_integration.models import Connection
+from scalepoint_integration import images, notices, outbox, poller, settlements
+from scalepoint_integration.handling import run as handling
+from scalepoint_integration.upkeep import prune as upkeep_prune
+from scalepoint_integration.upkeep import sweep as upkeep_sweep
+from scalepoint_integration.upkeep import watch as upkeep_watch
 
 
 def _job(work: Callable[[], object]) -> Any:
@@ -48,7 +50,7 @@ def _drop_connections(broken: bool) -> None:
 
 @_job
 def drain() -> None:
-    inbox.drain()
+    handling.drain()
 
 
 @_job
@@ -78,20 +80,14 @@ def drain_settlements() -> None:
 
 @_job
 def sweep() -> None:
-    inbox.sweep()
+    upkeep_sweep.sweep()
 
 
 @_job
 def watch() -> None:
-    """Tell of insurance companies that have been silent for too long."""
-    now = timezone.now()
-    for connection in Connection.objects.filter(switch=Connection.Switch.ON):
-        for silence in figures.silent(connection, now):
-            since = timezone.localtime(silence.last).date().isoformat()
-            notices.about_silence(connection, silence.insurer, silence.days, since)
+    upkeep_watch.watch()
 
 
 @_job
 def prune() -> None:
-    inbox.prune()
-    send_test.prune(timezone.now())
+    upkeep_prune.prune()

@@ -5,8 +5,7 @@ as if its events had all been the first one's. Then the second row is gone. Noth
 different customers, or where a service has two tasks, the office decides (SP-207).
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Model
@@ -25,7 +24,7 @@ from scalepoint_integration.models import (
     Service,
     Settlement,
 )
-from scalepoint_integration.models.reserve import newest
+from scalepoint_integration.models.registers import join, newest
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.workqueue import NeedsPerson
 
@@ -49,11 +48,11 @@ def absorb(case: Case, other: Case) -> None:
         if same:
             _join_services(same, each)
     _join_payments(case, other)
-    for model, key, join in _KEYED:
+    for model, key, join_rows in _KEYED:
         held = {getattr(row, key): row for row in model._base_manager.filter(case=case)}
         for row in model._base_manager.filter(case=other):
             if getattr(row, key) in held:
-                join(held[getattr(row, key)], row)
+                join_rows(held[getattr(row, key)], row)
     # Our number for a case is sent once, by this key.
     OutboundEvent.objects.filter(case=other, key=str(other.pk)).exclude(
         kind__in=OutboundEvent.objects.filter(connection=case.connection, key=str(case.pk)).values("kind")
@@ -73,16 +72,6 @@ def absorb(case: Case, other: Case) -> None:
     workqueue.retry(waiting)
 
 
-def registers(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
-    """Registers of facts (cases.merge) of which each name's newest statement counts; at the same time the greater, so
-    that it does not matter which case was first. Pure."""
-    return {name: max((each[name] for each in (one, two) if name in each), key=_age) for name in {**one, **two}}
-
-
-def _age(register: Mapping[str, Any]) -> tuple[datetime, bytes]:
-    return datetime.fromisoformat(register["at"]), strict_json.canonical(register["value"])
-
-
 def _called(case: Case) -> str:
     return f"{case} (#{case.pk})"
 
@@ -91,7 +80,7 @@ def _join_rows(case: Case, other: Case) -> None:
     told = ("case_id", "token", "number", "insurer", "origins", "notices", "problem_code", "problem_facts")
     for name in (*told, *_OFFICE):
         setattr(case, name, getattr(case, name) or getattr(other, name))
-    case.facts = registers(case.facts, other.facts)
+    case.facts = join(case.facts, other.facts)
     case.flags = [*case.flags, *(flag for flag in other.flags if flag not in case.flags)]
     case.is_test, case.created_at = case.is_test and other.is_test, min(case.created_at, other.created_at)
     if case.customer is None:
@@ -133,7 +122,7 @@ def _may_be_one(one: Service, two: Service) -> bool:
 
 
 def _join_services(held: Service, row: Service) -> None:
-    held.reference, held.facts = held.reference or row.reference, registers(held.facts, row.facts)
+    held.reference, held.facts = held.reference or row.reference, join(held.facts, row.facts)
     if held.task_id is None and (row.task_id or not held.applied):
         held.task_id, held.applied = row.task_id, row.applied
     service_id = held.service_id or row.service_id

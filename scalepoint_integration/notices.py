@@ -19,18 +19,19 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 
-from scalepoint_integration import cases, workqueue
+from scalepoint_integration import workqueue
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.errors import describe
-from scalepoint_integration.models import Case, CaseMessage, Connection, InboundEvent, Notice, UserSettings
+from scalepoint_integration.models import Case, CaseMessage, Connection, InboundEvent, Notice, UserSettings, registers
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import LeaseLost, RetryableError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,13 @@ def due() -> bool:
     return Notice.objects.filter(status=Notice.Status.PENDING, available_at__lte=Now()).exists()
 
 
+def retry(rows: "QuerySet[Notice]") -> int:
+    """Send mails that failed again. Returns how many."""
+    count = workqueue.retry(rows)
+    ring("drain_notices")
+    return count
+
+
 def drain() -> int:
     """Send what is due. Returns how many mails were sent."""
     answered("drain_notices")
@@ -197,7 +205,7 @@ def _line(item: Notice, case: Case | None) -> dict[str, Any]:
     facts = item.facts
     line: dict[str, Any] = {"case": case, "url": _url("case", case.pk) if case else "", **facts}
     if case:
-        told = cases.read(case.facts, CaseFacts)
+        told = registers.read(case.facts, CaseFacts)
         place = told.damage_address or told.holder_address
         line |= {"damage": told.damage_type or told.damage_category or told.damage_cause, "city": place.city}
     if item.kind == Kind.FAILURE:

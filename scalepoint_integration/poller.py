@@ -20,14 +20,15 @@ from django.db import DatabaseError, DataError, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from scalepoint_integration import client, inbox
+from scalepoint_integration import client
 from scalepoint_integration.api import refusals
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import Connection, InboundEvent
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import Envelope, NoEvent, find_events, read_envelope
+from scalepoint_integration.receiving import store
 from scalepoint_integration.workqueue import LeaseLost, PermanentError, RetryableError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 logger = logging.getLogger(__name__)
 
@@ -182,12 +183,12 @@ def _receive(pk: int, events: list[Envelope]) -> list[tuple[str, bytes]]:
     bad = []
     try:
         with transaction.atomic():
-            inbox.receive(pk, None, events, InboundEvent.Source.POLL)
+            store.receive(pk, None, events, InboundEvent.Source.POLL)
     except (DataError, ValueError):
         for event in events:
             try:
                 with transaction.atomic():
-                    inbox.receive(pk, None, [event], InboundEvent.Source.POLL)
+                    store.receive(pk, None, [event], InboundEvent.Source.POLL)
             except (DataError, ValueError):
                 bad.append(("the database can't hold it", event.body))
     return bad

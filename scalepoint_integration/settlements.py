@@ -8,14 +8,24 @@ from dataclasses import asdict, fields
 from functools import partial
 
 from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from scalepoint_integration import client, workqueue
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
-from scalepoint_integration.models import Case, Connection, Revision, RevisionGroup, RevisionItem, SettlementPull
+from scalepoint_integration.models import (
+    Case,
+    Connection,
+    Revision,
+    RevisionGroup,
+    RevisionItem,
+    Settlement,
+    SettlementPull,
+)
 from scalepoint_integration.payloads import revision as told
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.workqueue import LeaseLost, PermanentError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 # These say whose the revision is, or become rows of their own.
 _NOT_COLUMNS = ("case_token", "case_number", "revision_token", "items", "groups")
@@ -26,6 +36,20 @@ def request(case: Case, revision_token: str) -> None:
     row = SettlementPull(connection_id=case.connection_id, case=case, revision_token=revision_token.lower())
     SettlementPull.objects.bulk_create([row], ignore_conflicts=True)
     transaction.on_commit(partial(ring, "drain_settlements"), robust=True)
+
+
+def fetch_again(cases: "QuerySet[Case]") -> int:
+    """Ask for the settlements of the cases again, also for those that were fetched. Returns how many."""
+    for settlement in Settlement.objects.filter(case__in=cases).exclude(revision_token="").select_related("case"):
+        request(settlement.case, settlement.revision_token)
+    pulls = SettlementPull.objects.filter(case__in=cases)
+    workqueue.retry(pulls)
+    # A revision that is there may have been read by an older version of ours: those too.
+    pulls.filter(status=SettlementPull.Status.DONE).update(
+        status=SettlementPull.Status.PENDING, attempts=0, finished_at=None, available_at=Now()
+    )
+    ring("drain_settlements")
+    return pulls.filter(status=SettlementPull.Status.PENDING).count()
 
 
 def drain() -> int:

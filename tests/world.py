@@ -9,9 +9,10 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from crm.models import CustomerType, InsuranceCompany, SecurityToken, Team
-from scalepoint_integration import inbox
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import Connection, InboundEvent
 from scalepoint_integration.payloads.envelope import find_events, read_envelope
+from scalepoint_integration.receiving import store
 from tasks.models import Dimension, TaskTemplate, TaskTemplateItem
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -84,7 +85,7 @@ def merged(base: Any, change: Any) -> Any:
 def receive(world: World, *events: Any, insurer: InsuranceCompany | None = None) -> list[InboundEvent]:
     """Store events as the endpoint does; they are not handled yet. ``insurer``: whose token it was (nord)."""
     found = [read_envelope(event, vendor_id) for each in events for event, vendor_id in find_events(each, 1000)]
-    receipts = inbox.receive(world.connection.pk, (insurer or world.nord).pk, found)
+    receipts = store.receive(world.connection.pk, (insurer or world.nord).pk, found)
     rows = InboundEvent.objects.in_bulk([receipt.id for receipt in receipts])
     return [rows[receipt.id] for receipt in receipts]
 
@@ -95,7 +96,7 @@ def handle(world: World, *events: Any, insurer: InsuranceCompany | None = None) 
     rows = []
     for event in events:
         rows += receive(world, event, insurer=insurer)
-        inbox.drain()
+        run.drain()
     for row in rows:
         row.refresh_from_db()
     return rows

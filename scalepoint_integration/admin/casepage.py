@@ -36,13 +36,15 @@ from django.utils.translation import gettext_lazy, ngettext
 from crm.admin.base import active
 from crm.formats import DATE_INPUTS, NOTHING, day, in_words, moment
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import casework, followup, lifecycle, timeline
+from scalepoint_integration import followup, lifecycle, timeline
 from scalepoint_integration.admin import event_page, money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
 from scalepoint_integration.admin.caselist import LOOKS, damage_of, facts_of, place_of
 from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
+from scalepoint_integration.office import casework
+from scalepoint_integration.office.anonymise import anonymise
 from scalepoint_integration.workqueue import QueueError
 from tasks.models import Task, TaskContact, TaskImage
 
@@ -181,7 +183,7 @@ def _retry(request: HttpRequest, case: Case) -> str:
 
 
 def _images(request: HttpRequest, case: Case) -> str:
-    count = casework.fetch_images(case)
+    count = casework.fetch_images(Case.objects.filter(pk=case.pk))
     return ngettext("%d image is fetched again now.", "%d images are fetched again now.", count) % count
 
 
@@ -217,7 +219,7 @@ def _test(request: HttpRequest, case: Case) -> str:
 
 
 def _anonymise(request: HttpRequest, case: Case) -> str:
-    casework.anonymise(case, request.user)
+    anonymise(case, request.user)
     return _("The person is anonymised.")
 
 

@@ -17,11 +17,11 @@ from crm.admin.base import active
 from crm.formats import NOTHING, in_words
 from crm.history import CHANGED, Entry, saves
 from crm.models import InsuranceCompany
-from scalepoint_integration import cases, naming
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.errors import describe
-from scalepoint_integration.handlers.assignment import TITLE_LIMIT, Foreseen, foresee
-from scalepoint_integration.models import Case, Connection, DefaultValues
+from scalepoint_integration.handlers.assignment import TITLE_LIMIT
+from scalepoint_integration.handling.dry_run import Foreseen, foresee
+from scalepoint_integration.models import Case, Connection, DefaultValues, case_name, registers
 from scalepoint_integration.models.connection import DIMENSIONS
 from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts
 
@@ -315,7 +315,7 @@ def _previews(request: HttpRequest, connection: Connection, count: int) -> list[
     shown = []
     for case in found:
         ordered: dict[str, Any] = next((service.facts for service in case.services.all()), {})
-        facts = cases.read(case.facts, CaseFacts), cases.read(ordered, ServiceFacts)
+        facts = registers.read(case.facts, CaseFacts), registers.read(ordered, ServiceFacts)
         assert case.insurer is not None  # noqa: S101  for the type checker
         shown.append(Preview(case, foresee(connection, case.insurer, *facts)))
     return shown
@@ -385,7 +385,7 @@ def _in_words(row: Any, name: str) -> Any:
 def _merge_fields() -> list[str]:
     """The names of the merge fields in the reader's language."""
     place = -2 if (get_language() or "").startswith("da") else -1
-    return [f"[{names[place]}]" for names in naming.FIELDS.values()]
+    return [f"[{names[place]}]" for names in case_name.FIELDS.values()]
 
 
 def _inactive(connection: Connection) -> list[Any]:

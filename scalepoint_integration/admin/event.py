@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -22,12 +21,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from crm.formats import NOTHING, when
-from scalepoint_integration import inbox
 from scalepoint_integration.admin import event_page
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.errors import describe
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
+from scalepoint_integration.models.heartbeat import alive
+from scalepoint_integration.office import casework
 
 APP = "scalepoint_integration"
 VIEW, RETRY, REPLAY, RAW = (
@@ -275,16 +276,16 @@ class InboundEventAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Retry the chosen events"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[InboundEvent]") -> None:
-        self._tell_retried(request, inbox.retry(queryset, request.user))
+        self._tell_retried(request, run.retry(queryset, request.user))
 
     @admin.action(description=_("Run the chosen events again, also handled ones"), permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: "QuerySet[InboundEvent]") -> None:
         made = 0
         for event in queryset:
             try:
-                inbox.replay(event)
+                run.replay(event)
                 made += 1
-            except inbox.NotReplayable as error:
+            except run.NotReplayable as error:
                 self.message_user(request, f"{event}: {error}", messages.WARNING)
         if made:
             self.message_user(request, ngettext("%d event is run again.", "%d events are run again.", made) % made)
@@ -361,13 +362,13 @@ class InboundEventAdmin(ReadOnlyAdmin):
         if event.body is None:
             self.message_user(request, _gone(), messages.WARNING)
         else:
-            self._tell_retried(request, inbox.retry_now(InboundEvent.objects.filter(pk=event.pk), request.user))
+            self._tell_retried(request, run.retry_now(InboundEvent.objects.filter(pk=event.pk), request.user))
 
     def same_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._do(request, pk, RETRY, self._retry_same)
 
     def _retry_same(self, request: HttpRequest, event: InboundEvent) -> None:
-        self._tell_retried(request, inbox.retry(_alike(event), request.user))
+        self._tell_retried(request, run.retry(_alike(event), request.user))
 
     def ignore_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._do(request, pk, RETRY, self._ignore)
@@ -376,7 +377,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
         form = IgnoreForm(request.POST)
         if not form.is_valid():
             return {"ignore_form": form}
-        if inbox.ignore(InboundEvent.objects.filter(pk=event.pk), form.cleaned_data["because"]):
+        if run.ignore(InboundEvent.objects.filter(pk=event.pk), form.cleaned_data["because"]):
             self.message_user(request, _("The event is set aside."))
         else:
             self.message_user(request, _("Only an event that failed or waits can be set aside."), messages.WARNING)
@@ -390,39 +391,23 @@ class InboundEventAdmin(ReadOnlyAdmin):
         if not form.is_valid():
             return {"tie_form": form}
         if form.case:
-            self._tie_to(request, event, form.case)
+            linked = casework.link_event(event, request.user, form.case)
+            self._tell_linked(request, form.case if linked else None)
         return None
 
     def make_case_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._do(request, pk, RETRY, self._make_case)
 
     def _make_case(self, request: HttpRequest, event: InboundEvent) -> None:
-        # A case must have some name; this one is nobody's at Scalepoint, and pressed twice it is one case.
-        name = f"event-{event.pk}"
-        with transaction.atomic():
-            case = Case(
-                connection=event.connection,
-                insurer=event.insurer,
-                case_id=name,
-                is_test=event.source == event.Source.TEST,
-            )
-            Case.objects.bulk_create([case], ignore_conflicts=True)
-            if not self._tie_to(request, event, Case.objects.get(connection=event.connection, case_id=name)):
-                transaction.set_rollback(True)
+        self._tell_linked(request, casework.create_case(event, request.user))
 
-    def _tie_to(self, request: HttpRequest, event: InboundEvent, case: Case) -> bool:
-        """Only an event that has no name of its own: any other names its case itself."""
-        nameless = InboundEvent.objects.filter(pk=event.pk, status=Status.FAILED, error_code="SP-105")
-        with transaction.atomic():
-            tied = nameless.update(case=case)
-            count = inbox.retry(nameless, request.user) if tied else 0
-        if count:
+    def _tell_linked(self, request: HttpRequest, case: Case | None) -> None:
+        if case:
             self.message_user(
                 request, gettext("The event belongs to case %(case)s now, and is tried again.") % {"case": case}
             )
         else:
             self.message_user(request, _("This event can't be tied to a case."), messages.WARNING)
-        return bool(count)
 
     def replay_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET asks, POST does it. The original is never changed: a replay is a new line."""
@@ -442,8 +427,8 @@ class InboundEventAdmin(ReadOnlyAdmin):
             }
             return TemplateResponse(request, "scalepoint/event_replay.html", context)
         try:
-            made = inbox.replay(event)
-        except inbox.NotReplayable as error:
+            made = run.replay(event)
+        except run.NotReplayable as error:
             self.message_user(request, str(error), messages.WARNING)
             return HttpResponseRedirect(self._url("change", event))
         self.message_user(request, ngettext("%d event is run again.", "%d events are run again.", 1) % 1)
@@ -466,7 +451,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
 
     def _handle_now(self, request: HttpRequest) -> HttpResponse:
         allow(request, VIEW, RETRY)
-        count = inbox.drain()
+        count = run.drain()
         self.message_user(request, ngettext("%d event was handled.", "%d events were handled.", count) % count)
         return HttpResponseRedirect(reverse(f"admin:{APP}_inboundevent_changelist"))
 
@@ -526,7 +511,7 @@ def notices_of(event: InboundEvent) -> list[str]:
 
 
 def replay_refused(event: InboundEvent) -> str:
-    """Why the event can't be run again now, "" where it can. inbox.replay asks again, under a lock."""
+    """Why the event can't be run again now, "" where it can. run.replay asks again, under a lock."""
     origin = event.replay_of or event
     if origin.body is None:
         return _gone()
@@ -578,7 +563,7 @@ def _failed_lately(event: InboundEvent) -> int:
 def _stopped() -> int:
     """How many events wait because the background job does not run; 0 while it does."""
     now = timezone.now()
-    if inbox.alive(now):
+    if alive(now):
         return 0
     due = InboundEvent.objects.filter(
         status=Status.PENDING, available_at__lte=now, connection__switch=Connection.Switch.ON

@@ -1,8 +1,6 @@
 """Screen 4: the insurance companies. crm has a page for them that knows no cases; this one takes its place."""
 
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -10,9 +8,8 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import connection as database
 from django.db import transaction
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -33,6 +30,7 @@ from crm.formats import DATE_INPUTS, NOTHING, day, when
 from crm.models import InsuranceCompany, SecurityToken
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event_page import ASSIGNMENTS, WORDS, in_words
+from scalepoint_integration.figures import figures_of
 from scalepoint_integration.handlers import HANDLERS
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
 
@@ -40,39 +38,6 @@ _APP = "scalepoint_integration"
 # How long an old token lives on when a new one is there, unless somebody chooses another day.
 OVERLAP = timedelta(days=14)
 _INHERITED = ("customer_is", "phone_as_customer_number", "team", "responsible", "task_template")
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Of one company; test cases are not counted. ``errors`` in seven days, ``cases`` in thirty."""
-
-    latest: datetime | None = None
-    errors: int = 0
-    cases: int = 0
-
-
-def figures_of(companies: Iterable[int], now: datetime) -> dict[int, Figures]:
-    """Three queries, however many companies: the newest event by its index, and two that only read the last days."""
-    ids = list(companies)
-    real = InboundEvent.objects.exclude(source=InboundEvent.Source.TEST)
-    latest = _latest(real, ids)
-    failed = real.filter(
-        insurer__in=ids, status=InboundEvent.Status.FAILED, received_at__gte=now - timedelta(days=7)
-    ).exclude(case__is_test=True)
-    errors = dict(failed.order_by().values_list("insurer").annotate(Count("pk")))
-    rows = Case.objects.filter(insurer__in=ids, is_test=False, created_at__gte=now - timedelta(days=30))
-    cases = dict(rows.order_by().values_list("insurer").annotate(Count("pk")))
-    return {pk: Figures(latest.get(pk), errors.get(pk, 0), cases.get(pk, 0)) for pk in ids}
-
-
-def _latest(real: "QuerySet[InboundEvent]", ids: list[int]) -> dict[int, datetime]:
-    """When the newest event of each came. Each company is named in the statement: with a subquery, PostgreSQL did not
-    know which one it would be, and read all events backwards for one that sent none (a million: 0.2 s)."""
-    if not database.features.supports_slicing_ordering_in_compound:
-        newest = real.filter(insurer=OuterRef("pk")).order_by("-pk").values("received_at")[:1]
-        return dict(InsuranceCompany.objects.filter(pk__in=ids).values_list("pk", Subquery(newest)))
-    each = [real.filter(insurer=pk).order_by("-pk").values_list("insurer", "received_at")[:1] for pk in ids]
-    return dict(each[0].union(*each[1:], all=True)) if each else {}
 
 
 class RotateForm(forms.Form):

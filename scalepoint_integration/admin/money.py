@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from crm.formats import NOTHING, amount, in_words
-from scalepoint_integration import settlements, workqueue
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import (
     Case,
@@ -26,7 +23,6 @@ from scalepoint_integration.models import (
     RevisionItem,
     Settlement,
     SettlementParty,
-    SettlementPull,
 )
 
 if TYPE_CHECKING:
@@ -157,20 +153,6 @@ class RevisionInline(_Money, InlineBase):
 
 
 INLINES = (ReserveInline, SettlementInline, RevisionInline)
-
-
-def fetch_again(cases: "QuerySet[Case]") -> int:
-    """Ask for the settlements of the cases again, also for those that were fetched. Returns how many."""
-    for settlement in Settlement.objects.filter(case__in=cases).exclude(revision_token="").select_related("case"):
-        settlements.request(settlement.case, settlement.revision_token)
-    pulls = SettlementPull.objects.filter(case__in=cases)
-    workqueue.retry(pulls)
-    # A revision that is there may have been read by an older version of ours: those too.
-    pulls.filter(status=SettlementPull.Status.DONE).update(
-        status=SettlementPull.Status.PENDING, attempts=0, finished_at=None, available_at=Now()
-    )
-    ring("drain_settlements")
-    return pulls.filter(status=SettlementPull.Status.PENDING).count()
 
 
 def _party(party: SettlementParty) -> tuple[str, ...]:

@@ -11,10 +11,9 @@ from django.utils.translation import ngettext
 
 from crm.admin.base import badge
 from crm.formats import NOTHING, when
-from scalepoint_integration import workqueue
+from scalepoint_integration import notices
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import told_in_words
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Notice
 
@@ -46,8 +45,7 @@ class NoticeAdmin(BigTableAdmin):
 
     @admin.action(description=_("Send the chosen mails again that failed"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[Notice]") -> None:
-        count = workqueue.retry(queryset)
-        ring("drain_notices")
+        count = notices.retry(queryset)
         self.message_user(
             request, ngettext("%d mail is tried again now.", "%d mails are tried again now.", count) % count
         )

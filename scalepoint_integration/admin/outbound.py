@@ -14,13 +14,13 @@ from django.views.decorators.http import require_POST
 
 from crm.admin.base import badge
 from crm.formats import NOTHING, when
-from scalepoint_integration import outbox, workqueue
+from scalepoint_integration import outbox
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event import ReadOnlyAdmin, todo_steps
 from scalepoint_integration.admin.pages import allow
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Connection, OutboundEvent
+from scalepoint_integration.workqueue import QueueError
 
 
 @admin.register(OutboundEvent)
@@ -131,14 +131,13 @@ class OutboundEventAdmin(ReadOnlyAdmin):
         item.content = None  # shown by its size alone, so it need not be read
         try:
             said = item.facts.get("sent") or outbox.shown(item, outbox.body(item, timezone.now()))
-        except workqueue.QueueError as error:
+        except QueueError as error:
             return str(describe(error.code, error.facts))
         return format_html('<pre class="content">{}</pre>', json.dumps(said, indent=2, ensure_ascii=False))
 
     @admin.action(description=_("Send the chosen sendings again that failed"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[OutboundEvent]") -> None:
-        count = workqueue.retry(queryset.exclude(facts={}))
-        ring("drain_outbound")
+        count = outbox.retry(queryset)
         self.message_user(
             request, ngettext("%d sending is tried again now.", "%d sendings are tried again now.", count) % count
         )

@@ -22,13 +22,14 @@ from crm.admin.base import badge
 from crm.formats import day, duration, when
 from crm.history import Entry
 from crm.models import InsuranceCompany
-from scalepoint_integration import figures, inbox
+from scalepoint_integration import figures
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.figures import Scope, State
-from scalepoint_integration.models import Case, Connection, Overview
+from scalepoint_integration.handling import run
+from scalepoint_integration.models import Case, Connection, Overview, heartbeat
+from scalepoint_integration.office.connection_switch import turn_switch
 
 _APP = "scalepoint_integration"
 _SILENCE_KEPT = 300
@@ -142,7 +143,7 @@ class OverviewAdmin(PageAdmin):
         companies = list(InsuranceCompany.objects.order_by("name", "pk").only("name")[:200])
         scope = _scope(request, now, {company.pk for company in companies})
         connections = list(Connection.objects.order_by("pk"))
-        alive = inbox.alive(now)
+        alive = heartbeat.alive(now)
         numbers = figures.counters(scope, request.user.pk)
         speed = figures.durations(scope)
         return {
@@ -188,7 +189,7 @@ class OverviewAdmin(PageAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         allow(request, f"{_APP}.view_overview", f"{_APP}.retry_event")
-        count = inbox.drain()
+        count = run.drain()
         self.message_user(
             request,
             ngettext("%d event was handled.", "%d events were handled.", count) % count,
@@ -204,15 +205,11 @@ class OverviewAdmin(PageAdmin):
         wanted = request.POST.get("to")
         if wanted not in (Connection.Switch.ON, Connection.Switch.PAUSED):
             return HttpResponseBadRequest()
+        connection = get_object_or_404(Connection, pk=pk)
         with transaction.atomic():
-            connection = get_object_or_404(Connection.objects.select_for_update(of=("self",)), pk=pk)
-            if connection.switch != wanted:
-                connection.switch = wanted
-                connection._history_user = request.user  # type: ignore[attr-defined]
-                connection.save(update_fields=["switch"])
+            if turn_switch(connection, request.user, Connection.Switch(wanted)):
                 self.log_change(request, connection, [{"changed": {"fields": ["switch"]}}])
         if wanted == Connection.Switch.ON:
-            ring("drain")
             told = gettext("The connection is on. What was stored meanwhile is handled now.")
         else:
             told = gettext("The connection is on hold. Cases are stored, and nothing is made of them before it is on.")

@@ -1,6 +1,5 @@
 """The set-up list, the mail to Scalepoint, and switching on."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -19,8 +18,8 @@ from crm.formats import when
 from scalepoint_integration import mail
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.checklist import Row, Status, endpoint_address, holding_back, message_to_it, rows
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.models import Connection, ScalepointMail, Setup
+from scalepoint_integration.office.connection_switch import turn_switch
 
 if TYPE_CHECKING:
     ConnectionForm = forms.ModelForm[Connection]
@@ -151,13 +150,8 @@ class SetupAdmin(PageAdmin):
                 request, "scalepoint/setup_switch.html", _("Switch on?"), {"connection": connection, "rows": shown}
             )
         with transaction.atomic():
-            row = Connection.objects.select_for_update().get(pk=connection.pk)
-            if row.switch != Connection.Switch.ON:
-                row.switch = Connection.Switch.ON
-                _save(request, row, "switch")
-                self.log_change(request, row, gettext("Switched on."))
-                # What was stored while it was on hold has waited long enough.
-                transaction.on_commit(partial(ring, "drain"), robust=True)
+            if turn_switch(connection, request.user, Connection.Switch.ON):
+                self.log_change(request, connection, gettext("Switched on."))
         messages.success(request, gettext("Scalepoint is switched on. New cases become tasks."))
         return _back(connection)
 

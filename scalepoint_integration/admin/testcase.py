@@ -12,10 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from crm.models import InsuranceCompany
-from scalepoint_integration import send_test
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.checklist import endpoint_address
 from scalepoint_integration.models import Connection, TestCase
+from scalepoint_integration.test_cases import cleanup, examples, outcome
+from scalepoint_integration.test_cases.send import NoToken, Sent, payloads, send
 
 _ICONS = {"good": "✔", "bad": "✖", "wait": "⏳"}
 _SESSION = "scalepoint_test_case"
@@ -57,10 +58,10 @@ class TestCaseAdmin(PageAdmin):
             "connections": Connection.objects.order_by("pk"),
             "insurers": insurers,
             "insurer": insurer,
-            "examples": [(key, each, key == example) for key, each in send_test.EXAMPLES.items()],
+            "examples": [(key, each, key == example) for key, each in examples.EXAMPLES.items()],
             "result": _result(last) if last else None,
             "contents": self._contents(request, connection, insurer, example) if "show" in data else None,
-            "tests": send_test.tests().count(),
+            "tests": cleanup.tests().count(),
             "may_delete": request.user.has_perm(DELETE),
         }
 
@@ -69,7 +70,7 @@ class TestCaseAdmin(PageAdmin):
         if connection is None or insurer is None:
             return None
         address = endpoint_address(connection, request.build_absolute_uri("/"))
-        texts = [_short(event) for event in send_test.payloads(insurer, example)]
+        texts = [_short(event) for event in payloads(insurer, example)]
         command = f"curl -X POST {address} -H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' -d @-"
         return {"texts": texts, "command": command}
 
@@ -86,8 +87,8 @@ class TestCaseAdmin(PageAdmin):
             self.message_user(request, _("First you need a connection and an insurance company."), messages.ERROR)
             return HttpResponseRedirect(back)
         try:
-            sent = send_test.send(connection, insurer, example, keep="keep" in request.POST)
-        except send_test.NoToken as error:
+            sent = send(connection, insurer, example, keep="keep" in request.POST)
+        except NoToken as error:
             self.message_user(request, str(error.problem), messages.ERROR)
         else:
             request.session[_SESSION] = asdict(sent) | {"insurer": insurer.pk, "connection": connection.pk}
@@ -99,9 +100,9 @@ class TestCaseAdmin(PageAdmin):
         if not request.user.has_perm(DELETE):
             raise PermissionDenied
         if request.method != "POST":
-            context = {"count": send_test.tests().count()}
+            context = {"count": cleanup.tests().count()}
             return self.render(request, "scalepoint/testcase_delete.html", _("Delete all test cases"), context)
-        count = send_test.remove(send_test.tests())
+        count = cleanup.remove(cleanup.tests())
         request.session.pop(_SESSION, None)
         self.message_user(request, ngettext("%d test case is deleted.", "%d test cases are deleted.", count) % count)
         return HttpResponseRedirect(reverse("admin:scalepoint_integration_testcase_changelist"))
@@ -114,19 +115,19 @@ def _insurers() -> list[InsuranceCompany]:
 def _chosen(data: Any, insurers: list[InsuranceCompany]) -> tuple[str, InsuranceCompany | None]:
     """The example and the company that a form names, else the first of each."""
     example = data.get("example", "")
-    if example not in send_test.EXAMPLES:
-        example = next(iter(send_test.EXAMPLES))
+    if example not in examples.EXAMPLES:
+        example = next(iter(examples.EXAMPLES))
     wanted = data.get("insurer", "")
     return example, next((each for each in insurers if str(each.pk) == wanted), insurers[0] if insurers else None)
 
 
 def _result(last: dict[str, Any]) -> dict[str, Any]:
     answers = tuple((status, code) for status, code in last["answers"])
-    sent = send_test.Sent(last["case_number"], last["example"], answers, tuple(last["event_ids"]), last["seconds"])
-    example = send_test.EXAMPLES.get(sent.example)
+    sent = Sent(last["case_number"], last["example"], answers, tuple(last["event_ids"]), last["seconds"])
+    example = examples.EXAMPLES.get(sent.example)
     found = [
         {"state": step.state, "icon": _ICONS[step.state], "text": step.text, "url": _page_of(step.row), "step": step}
-        for step in send_test.steps(sent)
+        for step in outcome.steps(sent)
     ]
     meant = bool(example and example.fails and any(row["state"] == "bad" for row in found))
     again = {"example": sent.example, "insurer": last["insurer"], "connection": last["connection"]}

@@ -16,7 +16,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from scalepoint_integration import inbox
 from scalepoint_integration.api import body as bodies
 from scalepoint_integration.api import refusals
 from scalepoint_integration.api.deadline import deadline
@@ -25,6 +24,7 @@ from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.payloads.envelope import NoEvent, body_tokens, find_events, read_envelope, with_images
+from scalepoint_integration.receiving import store
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class EventView(Endpoint):
         events = [read_envelope(event, vendor_id, [sender.secret]) for event, vendor_id in found]
         with deadline(options.database_seconds):
             source = InboundEvent.Source.TEST if request.META.get(TEST_MARK) else InboundEvent.Source.PUSH
-            receipts = inbox.receive(sender.connection_id, sender.insurer_id, events, source)
+            receipts = store.receive(sender.connection_id, sender.insurer_id, events, source)
         return _accepted(receipts)
 
 
@@ -152,7 +152,7 @@ def _prove_by_header(request: Request, seen: "Seen") -> Unproven | None:
     return None
 
 
-def _accepted(receipts: list[inbox.Receipt]) -> JsonResponse:
+def _accepted(receipts: list[store.Receipt]) -> JsonResponse:
     duplicates = sum(receipt.duplicate for receipt in receipts)
     events = [
         {

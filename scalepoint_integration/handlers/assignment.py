@@ -4,7 +4,6 @@ Both are snapshots of the same things, and either may come first; so they are ha
 the inbox, nothing is made until a person has said so (``Case.approved_at``) and the event is run again.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,15 +12,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, defaults, followup, images, lifecycle, naming, notices
+from scalepoint_integration import cases, followup, images, lifecycle, notices
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers.common import NAMES
-from scalepoint_integration.models import Case, Connection, InboundEvent, Service
+from scalepoint_integration.handling import defaults
+from scalepoint_integration.models import Case, Connection, InboundEvent, Service, case_name, registers
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
 from scalepoint_integration.signals import announce
 from scalepoint_integration.workqueue import NeedsPerson, retry
+from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
 
 TITLE_LIMIT = 200
@@ -41,8 +41,8 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     service = cases.lock_service(case, said.service_id, said.service.reference)
     new, at = service.pk is None, event.occurred_at or event.received_at
     cases.tell(case, said.case, at)
-    service.facts = cases.merge(service.facts, said.service, at)
-    late = cases.older(case.facts, said.case, at) + cases.older(service.facts, said.service, at)
+    service.facts = registers.merge(service.facts, said.service, at)
+    late = registers.older(case.facts, said.case, at) + registers.older(service.facts, said.service, at)
     cases.notice(event, "SP-108" if late and all(late) else "")
     try:
         with transaction.atomic():  # all of the task or nothing of it
@@ -70,50 +70,6 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     announce("case_created" if made else "case_updated", case)
 
 
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What a new case would become. ``customer`` is the one that would be used, None where ``new_customer`` (the texts
-    of the one that would be made, ``customer_number`` among them) says so, or where ``problem`` (code and facts)
-    stops it. ``chosen`` is None where the problem is the task's."""
-
-    title: str
-    cut: bool
-    chosen: defaults.Defaults | None
-    customer: Customer | None
-    new_customer: dict[str, str]
-    problem: tuple[str, dict[str, Any]] | None
-
-
-def foresee(connection: Connection, insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts) -> Foreseen:
-    """What would be made of a case that came now, by the rules of a connection that need not be saved. Makes nothing:
-    what a host's adapter may write is taken back."""
-    adapter, rule = get_adapter(), defaults.customer_rule(connection, insurer)
-    customer, new, chosen, problem = None, {}, None, None
-    with transaction.atomic():
-        try:
-            fit = adapter.find_customers(facts, insurer, rule) if insurer.pk else []
-            customer = fit[0] if len(fit) == 1 else None
-            if len(fit) > 1:
-                reason = adapter.customer_number(facts) or facts.policy_number or insurer.name
-                problem = ("SP-203", {"reason": reason, "customers": [each.pk for each in fit]})
-            elif customer is None:
-                by_number = rule.phone_as_customer_number and rule.customer_is != "insurer"
-                number = adapter.customer_number(facts) if by_number else ""
-                new = {**adapter.customer_facts(facts, insurer, rule), "customer_number": number}
-        except NeedsPerson as stopped:
-            problem = (stopped.code, stopped.facts)
-        try:
-            # A customer that is made gets the team and the responsible of the default values.
-            chosen = defaults.resolve(connection, insurer, customer)
-        except NeedsPerson as stopped:
-            problem = (stopped.code, stopped.facts)
-        title, cut = naming.render(connection.case_name_template, _names(insurer, facts, ordered), TITLE_LIMIT)
-        template = chosen.values["task_template"] if chosen else None
-        title = fitting(Task, adapter.compose(template, {"title": title, "description": ""}))["title"]
-        transaction.set_rollback(True)
-    return Foreseen(title, cut, chosen, customer, new, problem)
-
-
 def _insurer(event: InboundEvent, said: Assignment, adapter: Adapter) -> InsuranceCompany | None:
     """Whose case it is. The security token decides; an alias that points elsewhere stops everything (SP-110)."""
     alias, sub_alias = said.case.insurer_alias, said.case.insurer_sub_alias
@@ -129,8 +85,8 @@ def _insurer(event: InboundEvent, said: Assignment, adapter: Adapter) -> Insuran
 
 def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now: datetime) -> bool:
     """Make or update customer and task from all that is known. Returns whether the task was made."""
-    facts = cases.read(case.facts, CaseFacts)
-    ordered = cases.read(service.facts, ServiceFacts)
+    facts = registers.read(case.facts, CaseFacts)
+    ordered = registers.read(service.facts, ServiceFacts)
     if case.insurer is None:
         raise NeedsPerson("SP-111", alias=" / ".join(filter(None, (facts.insurer_alias, facts.insurer_sub_alias))))
     if not case.insurer.active:
@@ -146,7 +102,9 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
         service.save()
         case.save()
         return False
-    title, cut = naming.render(case.connection.case_name_template, _names(case.insurer, facts, ordered), TITLE_LIMIT)
+    title, cut = case_name.render(
+        case.connection.case_name_template, name_values(case.insurer, facts, ordered), TITLE_LIMIT
+    )
     template = task.template if task else chosen.values["task_template"]
     texts = _task_fields(facts, ordered, service, customer) | {"title": title}
     wanted = fitting(Task, adapter.compose(template, texts))
@@ -273,8 +231,8 @@ def _task_fields(facts: CaseFacts, ordered: ServiceFacts, service: Service, cust
     }
 
 
-def _names(insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts) -> dict[str, str]:
-    """The values of the merge fields (naming.FIELDS)."""
+def name_values(insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts) -> dict[str, str]:
+    """The values of the merge fields (case_name.FIELDS)."""
     place = facts.damage_address or facts.holder_address
     return {
         "case_number": facts.number,

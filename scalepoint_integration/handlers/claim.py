@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 from crm.formats import NOTHING
 from scalepoint_integration import cases, lifecycle, outbox
 from scalepoint_integration.handlers import common
-from scalepoint_integration.models import InboundEvent
+from scalepoint_integration.models import InboundEvent, registers
 from scalepoint_integration.payloads import caseblock, claim
 from scalepoint_integration.signals import announce
 
@@ -16,7 +16,7 @@ from scalepoint_integration.signals import announce
 def created(event: InboundEvent, payload: Any, now: datetime) -> None:
     said = caseblock.parse(payload)
     with common.opened(event, said) as case:
-        late = cases.older(case.facts, said.facts, common.said_at(event))
+        late = registers.older(case.facts, said.facts, common.said_at(event))
         if late and all(late):
             cases.notice(event, "SP-108")
     outbox.answer_case_created(case)
@@ -28,7 +28,7 @@ def updated(event: InboundEvent, payload: Any, now: datetime) -> None:
         case.lifecycle = lifecycle.merge(case.lifecycle, said.closed, said.reopened, common.said_at(event))
         signal = lifecycle.advance(case)
         at = common.said_at(event)
-        late = cases.older(case.facts, said.case.facts, at) + lifecycle.older(case.lifecycle, said, at)
+        late = registers.older(case.facts, said.case.facts, at) + lifecycle.older(case.lifecycle, said, at)
         if late and all(late) and not said.fields:
             cases.notice(event, "SP-108")
         if said.fields:

@@ -6,7 +6,7 @@ from typing import Any
 
 from scalepoint_integration.handlers.common import lock_case
 from scalepoint_integration.models import InboundEvent, Reserve
-from scalepoint_integration.models.reserve import Registers, newest
+from scalepoint_integration.models.registers import Registers, newest
 from scalepoint_integration.payloads.reading import Node
 from scalepoint_integration.payloads.reserve import Change, parse
 

@@ -12,12 +12,12 @@ from django.db import transaction
 from scalepoint_integration import workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.images.fetch import fetch
 from scalepoint_integration.images.picture import decode_inline, read_picture
 from scalepoint_integration.models import ImagePull, Service
 from scalepoint_integration.payloads.assignment import ImageRef
 from scalepoint_integration.workqueue import LeaseLost, PermanentError, RetryableError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 
 def request(service: Service, images: Sequence[ImageRef]) -> None:

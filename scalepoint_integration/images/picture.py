@@ -7,12 +7,12 @@ import base64
 import hashlib
 import io
 from contextlib import suppress
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 from PIL import Image
 
 from scalepoint_integration.conf import conf
+from scalepoint_integration.models.image import Picture
 from scalepoint_integration.workqueue import PermanentError
 
 # The plug-ins that may look at the bytes at all: Pillow knows fifty, and each is a door. MPO is what some cameras make
@@ -41,20 +41,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """``width`` and ``height`` in pixels as the picture is seen (turned as its EXIF says), ``size`` in bytes.
-    ``thumbnail`` is a JPEG made of the pixels alone: no place, no camera, no text of the original is in it."""
-
-    content_type: str
-    extension: str
-    width: int
-    height: int
-    sha256: str
-    size: int
-    thumbnail: bytes
 
 
 def read_picture(content: bytes) -> Picture:

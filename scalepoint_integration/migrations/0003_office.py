@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import crm.models.company
-import scalepoint_integration.models.connection
+import scalepoint_integration.models.case_name
 
 
 class Migration(migrations.Migration):
@@ -292,7 +292,7 @@ class Migration(migrations.Migration):
                         default="Scalepoint: [SagsNummerIScalePoint]",
                         help_text="Becomes the title of the task. Fields in square brackets are filled in from the case.",
                         max_length=200,
-                        validators=[scalepoint_integration.models.connection.validate_case_name],
+                        validators=[scalepoint_integration.models.case_name.validate_case_name],
                         verbose_name="case name template",
                     ),
                 ),

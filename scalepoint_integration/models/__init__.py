@@ -2,21 +2,20 @@
 
 from scalepoint_integration.models.case import Case, Service
 from scalepoint_integration.models.connection import Connection
-from scalepoint_integration.models.event import EventAttempt, InboundEvent, Refusal
+from scalepoint_integration.models.correspondence import CaseAttachment, CaseMessage, CaseNote
+from scalepoint_integration.models.event import EventAttempt, InboundEvent
+from scalepoint_integration.models.heartbeat import Heartbeat
 from scalepoint_integration.models.image import ImagePull
 from scalepoint_integration.models.key import ClientKey
-from scalepoint_integration.models.office import (
-    Heartbeat,
-    Notice,
-    OfficeNote,
-    SavedView,
-    ScalepointMail,
-    UserSettings,
-)
+from scalepoint_integration.models.letter import ScalepointMail
+from scalepoint_integration.models.note import OfficeNote
+from scalepoint_integration.models.notification import Notice
 from scalepoint_integration.models.outbound import OutboundEvent
 from scalepoint_integration.models.pages import DefaultValues, Overview, Setup, TestCase
+from scalepoint_integration.models.refusal import Refusal
 from scalepoint_integration.models.reserve import Reserve
 from scalepoint_integration.models.revision import Revision, RevisionGroup, RevisionItem, SettlementPull
+from scalepoint_integration.models.saved_view import SavedView
 from scalepoint_integration.models.settlement import (
     Expense,
     Obligation,
@@ -25,7 +24,7 @@ from scalepoint_integration.models.settlement import (
     Settlement,
     SettlementParty,
 )
-from scalepoint_integration.models.told import CaseAttachment, CaseMessage, CaseNote
+from scalepoint_integration.models.user_settings import UserSettings
 
 __all__ = [
     "Case",

@@ -9,7 +9,7 @@ from simple_history.models import HistoricalRecords
 
 
 class Case(models.Model):
-    """One damage. ``facts`` holds what Scalepoint told, each fact with the time it was said (cases.merge), so that
+    """One damage. ``facts`` holds what Scalepoint told, each fact with the time it was said (registers.merge), so that
     the order of arrival does not matter. ``origins`` says where each default value of the task came from."""
 
     class Status(models.TextChoices):

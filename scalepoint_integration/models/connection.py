@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -12,21 +11,10 @@ from simple_history.models import HistoricalRecords
 from crm.encryption import EncryptedTextField, digest, without_secrets
 from crm.masks import last4
 from crm.models.company import validate_cvr
-from scalepoint_integration import naming
+from scalepoint_integration.models.case_name import DEFAULT_TEMPLATE, validate_case_name
 
 # The dimensions of a task, as the connection presets them. The names are fields of tasks.Task too.
 DIMENSIONS = ("order_type", "case_group", "price_group", "margin_group", "department", "carrier", "purpose")
-
-
-def validate_case_name(template: str) -> None:
-    """Refuse a case-name template with a field that does not exist, and say which one was probably meant."""
-    for name, meant in naming.unknown_fields(template).items():
-        if meant:
-            raise ValidationError(
-                _("The field [%(name)s] does not exist. Did you mean [%(meant)s]?"),
-                params={"name": name, "meant": meant},
-            )
-        raise ValidationError(_("The field [%(name)s] does not exist."), params={"name": name})
 
 
 def _dimension(kind: str, label: Any) -> Any:
@@ -213,7 +201,7 @@ class Connection(models.Model):
     case_name_template = models.CharField(
         _("case name template"),
         max_length=200,
-        default=naming.DEFAULT_TEMPLATE,
+        default=DEFAULT_TEMPLATE,
         validators=[validate_case_name],
         help_text=_("Becomes the title of the task. Fields in square brackets are filled in from the case."),
     )

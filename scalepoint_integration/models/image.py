@@ -1,4 +1,6 @@
-"""An image that a case speaks of, until it is fetched; also its own queue entry."""
+"""An image that a case speaks of, until it is fetched; also its own queue entry. And a picture that was read."""
+
+from dataclasses import dataclass
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -28,3 +30,17 @@ class ImagePull(QueueItem):
 
     def __str__(self) -> str:
         return self.file_name or self.key[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """``width`` and ``height`` in pixels as the picture is seen (turned as its EXIF says), ``size`` in bytes.
+    ``thumbnail`` is a JPEG made of the pixels alone: no place, no camera, no text of the original is in it."""
+
+    content_type: str
+    extension: str
+    width: int
+    height: int
+    sha256: str
+    size: int
+    thumbnail: bytes

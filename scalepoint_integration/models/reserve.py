@@ -1,32 +1,16 @@
 """The money an insurer has set aside on a case."""
 
-from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from scalepoint_integration.models.money import money, text
+from scalepoint_integration.models.columns import money, text
+from scalepoint_integration.models.registers import Registers
 from scalepoint_integration.payloads.reserve import AMOUNTS, FLAGS, TEXTS
 
-Registers = dict[str, dict[str, Any]]
 _COLUMNS = {"isdefault": "is_default"} | {name: name.replace(".", "_") for name in (*AMOUNTS, *TEXTS) if name != "id"}
-
-
-def newest(held: Mapping[str, Any], said: Mapping[str, Any]) -> Registers:
-    """The registers after these were told: of each property the newest statement counts. Of two at the same time the
-    greater text does, so that even then the order of arrival does not matter. Pure."""
-    merged: Registers = dict(held)
-    for name, register in said.items():
-        if name not in merged or _order(merged[name]) < _order(register):
-            merged[name] = register
-    return merged
-
-
-def _order(register: Mapping[str, Any]) -> tuple[datetime, str, str]:
-    return datetime.fromisoformat(register["at"]), register["now"] or "", register["before"] or ""
 
 
 def _typed(name: str, value: str | None) -> Any:

@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from scalepoint_integration.models.money import money, text
+from scalepoint_integration.models.columns import money, text
 from scalepoint_integration.workqueue import QueueItem
 
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from crm.encryption import EncryptedTextField, without_secrets
-from scalepoint_integration.models.money import money, text
+from scalepoint_integration.models.columns import money, text
 
 
 class Settlement(models.Model):

@@ -24,10 +24,10 @@ from django.utils import timezone
 
 from scalepoint_integration import adapter, client, workqueue
 from scalepoint_integration.conf import conf
-from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import Case, Connection, OutboundEvent
 from scalepoint_integration.outbox.bodies import body, check_expense, event_type, plain, shown
 from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, PermanentError
+from scalepoint_integration.workqueue.doorbell import answered, ring
 
 __all__ = ["body", "drain", "request", "send", "shown"]
 
@@ -131,6 +131,13 @@ def _digest(*parts: Any) -> str:
 
 
 # ---- The queue ----------------------------------------------------------------------------------------------------
+def retry(rows: "QuerySet[OutboundEvent]") -> int:
+    """Send events that failed again, as far as their content is still there. Returns how many."""
+    count = workqueue.retry(rows.exclude(facts={}))
+    ring("drain_outbound")
+    return count
+
+
 def drain() -> int:
     """Send what is due until nothing is or the time of a job is used up. Returns how many calls were made."""
     answered("drain_outbound")

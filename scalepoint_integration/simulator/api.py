@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import Message
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from scalepoint_integration.simulator.exchange import Exchange
 from scalepoint_integration.simulator.state import State, Token, Trouble
-
-if TYPE_CHECKING:
-    from scalepoint_integration.simulator.server import Exchange
 
 MOST_BYTES = 64 * 1024 * 1024
 _PAGE = b"<!doctype html><title>Maintenance</title>"
@@ -89,10 +87,10 @@ class Call:
             raise Refused(404, f"there is no tenant {tenant}")
 
 
-def served(place: str, act: Callable[..., Answer]) -> "Callable[..., None]":
+def served(place: str, act: Callable[..., Answer]) -> Callable[..., None]:
     """The action of a route. ``place`` is its name in ``fail`` and ``received``."""
 
-    def serve(exchange: "Exchange", *groups: str) -> None:
+    def serve(exchange: Exchange, *groups: str) -> None:
         state = exchange.simulator.scalepoint
         try:
             body = exchange.read_body(MOST_BYTES)

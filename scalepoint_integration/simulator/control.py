@@ -33,13 +33,11 @@ fetched from the site. ``insurers`` is a list of {"name", "alias", "sub_alias", 
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from scalepoint_integration.simulator import webhooks
-
-if TYPE_CHECKING:
-    from scalepoint_integration.simulator.server import Exchange, Server
+from scalepoint_integration.simulator.exchange import Exchange, Simulator
 
 _OF_STATE = (
     "register_client",
@@ -68,7 +66,7 @@ _HERE = ("127.0.0.1", "localhost")
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-def control(exchange: "Exchange", name: str) -> None:
+def control(exchange: Exchange, name: str) -> None:
     try:
         body = exchange.read_body(_MOST_BYTES)
         arguments = json.loads(body or b"{}")
@@ -88,7 +86,7 @@ def control(exchange: "Exchange", name: str) -> None:
     return _answer(exchange, 200, {"result": result})
 
 
-def _find(server: "Server", name: str) -> Callable[..., Any] | None:
+def _find(server: Simulator, name: str) -> Callable[..., Any] | None:
     if name in _OF_STATE:
         return getattr(server.scalepoint, name)  # type: ignore[no-any-return]
     if found := _OUT.get(name):
@@ -96,5 +94,5 @@ def _find(server: "Server", name: str) -> Callable[..., Any] | None:
     return None
 
 
-def _answer(exchange: "Exchange", status: int, body: dict[str, Any]) -> None:
+def _answer(exchange: Exchange, status: int, body: dict[str, Any]) -> None:
     exchange.answer(status, json.dumps(body, ensure_ascii=False).encode(), "application/json")

@@ -11,9 +11,9 @@ from random import Random
 from typing import Any
 
 from scalepoint_integration.simulator import happenings
+from scalepoint_integration.simulator.case_settled import case_settled
 from scalepoint_integration.simulator.cases import DAY, Case, make_cases
 from scalepoint_integration.simulator.happenings import Event, Tale
-from scalepoint_integration.simulator.money import case_settled
 
 # The three ways in which the documents show events; "with id" is the one of long-polling.
 WRAPPINGS = ("flat", "with id", "without id")

@@ -9,8 +9,10 @@ from django.core.management import call_command
 from django.utils import timezone, translation
 
 from crm.models import Customer
-from scalepoint_integration import images, inbox, send_test
+from scalepoint_integration import images
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
+from scalepoint_integration.test_cases import examples
+from scalepoint_integration.upkeep.sweep import sweep
 from tasks.models import TaskImage
 from tests.browser.conftest import PASSWORD
 from tests.world import World, assignment, handle, make_world, merged
@@ -43,7 +45,7 @@ def people() -> None:
 
 
 def picture(number: int) -> dict[str, Any]:
-    return send_test._picture(f"{20310506 + number}", number)
+    return examples._picture(f"{20310506 + number}", number)
 
 
 def busy() -> Office:
@@ -86,7 +88,7 @@ def _busy() -> Office:
     refusal = Refusal.objects.create(
         connection=world.connection, http_status=401, code="SP-101", incident="abc123", token_last4="8f3c"
     )
-    inbox.sweep()
+    sweep()
     handled = InboundEvent.objects.filter(case=ordinary).order_by("pk").first()
     image = TaskImage.objects.order_by("pk").first()
     assert handled is not None and image is not None

@@ -23,13 +23,15 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from crm.models import Customer, SecurityToken
-from scalepoint_integration import images, inbox, notices, outbox, poller, settlements
+from scalepoint_integration import images, notices, outbox, poller, settlements
 from scalepoint_integration.api import issued
 from scalepoint_integration.client import token
 from scalepoint_integration.errors import CATALOGUE, describe
+from scalepoint_integration.handling import run
 from scalepoint_integration.keys import make_key
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, OutboundEvent, Refusal, SettlementPull
 from scalepoint_integration.payloads.envelope import read_envelope
+from scalepoint_integration.receiving import store
 from scalepoint_integration.workqueue import PermanentError
 from tasks.models import Task
 from tests.scalepoint_integration.client.conftest import each_in_turn, give_tokens, json_response
@@ -169,7 +171,7 @@ def event(code: str, body: Any, before: Callable[[Site], None] = lambda _site: N
         before(site)
         answer = post(body)
         assert answer.status_code == 202
-        inbox.drain()
+        run.drain()
         row = InboundEvent.objects.get(pk=answer.json()["events"][0]["id"])
         assert (row.status, row.error_code or row.notice) == (status, code)
         return page("inboundevent", row)
@@ -188,8 +190,8 @@ def unknown_company(site: Site) -> Page:
         "eventType": "repair_service_requested",
         "case": {"number": "1", "policy": {"insuranceCompany": {"alias": "ny"}}},
     }
-    inbox.receive(site.world.connection.pk, None, [read_envelope(said)])
-    inbox.drain()
+    store.receive(site.world.connection.pk, None, [read_envelope(said)])
+    run.drain()
     row = InboundEvent.objects.get(error_code="SP-111")
     return page("inboundevent", row)
 

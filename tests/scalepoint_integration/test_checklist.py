@@ -9,9 +9,9 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
-from scalepoint_integration import inbox
 from scalepoint_integration.checklist import Row, Status, holding_back, message_to_it, rows
 from scalepoint_integration.models import Case, Connection, Heartbeat, InboundEvent, ScalepointMail
+from scalepoint_integration.upkeep.sweep import sweep
 from tests.world import World, assignment, handle
 
 PUBLIC = "https://firma.example.com"
@@ -119,7 +119,7 @@ def test_address_needs_the_background_job(ready: World) -> None:
     assert late.status == Status.MISSING
     assert late.problems == ("The background job does not run. The cases are stored. Tell IT.",)
     Heartbeat.objects.all().delete()
-    inbox.sweep()
+    sweep()
     assert row_of(ready, "address").status == Status.DONE
 
 

@@ -9,9 +9,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import InsuranceCompany
-from scalepoint_integration import cases, defaults, inbox
+from scalepoint_integration import cases
 from scalepoint_integration.checks import check_settings
-from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent
+from scalepoint_integration.handling import defaults, run
+from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, registers
+from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import LeaseLost
 from tasks.models import Task
 from tests.world import SECRET, World, assignment, handle, merged, receive
@@ -22,7 +24,7 @@ EVENT = assignment()
 def test_an_event_without_its_content_fails_and_says_so(world: World) -> None:
     [event] = receive(world, EVENT)
     InboundEvent.objects.update(body=None)
-    inbox.drain()
+    run.drain()
     event.refresh_from_db()
     assert (event.status, event.error_code) == ("failed", "SP-900")
     assert "retention" in event.last_error
@@ -31,7 +33,7 @@ def test_an_event_without_its_content_fails_and_says_so(world: World) -> None:
 def test_content_that_is_broken_in_the_database_fails_and_is_not_tried_again(world: World) -> None:
     [event] = receive(world, EVENT)
     InboundEvent.objects.update(body=b'{"eventType": ')
-    inbox.drain()
+    run.drain()
     event.refresh_from_db()
     assert (event.status, event.error_code, event.attempts) == ("failed", "SP-104", 1)
 
@@ -50,7 +52,7 @@ def test_a_sweep_gives_up_what_died_too_often_and_rings_for_images(world: World,
     handle(world, EVENT)
     [event] = receive(world, assignment(2))
     InboundEvent.objects.filter(pk=event.pk).update(attempts=99, available_at=timezone.now())
-    inbox.sweep()
+    sweep()
     event.refresh_from_db()
     assert (event.status, event.error_code) == ("failed", "SP-900")
     assert Task.objects.count() == 1
@@ -128,11 +130,11 @@ def test_facts_say_when_they_were_said() -> None:
     from scalepoint_integration.payloads.assignment import CaseFacts
 
     early, late = timezone.now(), timezone.now() + timedelta(hours=1)
-    first = cases.merge({}, CaseFacts(number="1", damage_type="Tag"), late)
-    second = cases.merge(first, CaseFacts(number="2", url="https://x.example"), early)
-    assert cases.read(second, CaseFacts) == CaseFacts(number="1", damage_type="Tag", url="https://x.example")
-    tie = cases.merge(first, replace(CaseFacts(), number="3"), late)
-    assert cases.read(tie, CaseFacts).number == "3"
+    first = registers.merge({}, CaseFacts(number="1", damage_type="Tag"), late)
+    second = registers.merge(first, CaseFacts(number="2", url="https://x.example"), early)
+    assert registers.read(second, CaseFacts) == CaseFacts(number="1", damage_type="Tag", url="https://x.example")
+    tie = registers.merge(first, replace(CaseFacts(), number="3"), late)
+    assert registers.read(tie, CaseFacts).number == "3"
 
 
 def test_a_secret_alone_can_be_saved(world: World) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.masks import of_account, of_identity
-from scalepoint_integration import inbox
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
     Expense,
@@ -107,8 +107,8 @@ def test_a_statement_that_is_run_again_changes_nothing_and_our_status_stays(worl
     [event] = handle(world, merged(fixture("case_settled/odd"), {"settlement": {"revisionToken": "R"}}))
     Payment.objects.update(status="processed")
     before = state()
-    inbox.replay(event)
-    inbox.drain()
+    run.replay(event)
+    run.drain()
     # What has no uuid is made anew with its statement; nobody can have told Scalepoint about it.
     assert [row.replace("'status': 'processed'", "'status': ''") for row in before["Payment"]] == [
         row.replace("'status': 'processed'", "'status': ''") for row in state()["Payment"]

@@ -12,8 +12,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import Team
-from scalepoint_integration import casework, inbox, jobs, notices
+from scalepoint_integration import jobs, notices
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, UserSettings
+from scalepoint_integration.office import casework
 from tests.world import World, assignment, handle, merged
 
 MESSAGE = {
@@ -132,10 +134,10 @@ def test_a_failure_is_told_again_only_when_it_fails_again(told: World) -> None:
     (row,) = fail(told, 2)
     wait_over()
     notices.drain()
-    inbox.drain()
+    run.drain()
     assert Notice.objects.count() == 1
-    inbox.retry(InboundEvent.objects.filter(pk=row.pk), by=None)
-    inbox.drain()
+    run.retry(InboundEvent.objects.filter(pk=row.pk), by=None)
+    run.drain()
     assert Notice.objects.count() == 2
 
 

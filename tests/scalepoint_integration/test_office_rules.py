@@ -7,11 +7,12 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import defaults, inbox
 from scalepoint_integration.adapter import Adapter
+from scalepoint_integration.handling import defaults, run
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
 from scalepoint_integration.payloads.assignment import CaseFacts, parse
 from scalepoint_integration.payloads.envelope import find_events, read_envelope
+from scalepoint_integration.receiving import store
 from tasks.models import Task, TaskContact
 from tests.world import World, assignment, handle, merged
 
@@ -26,8 +27,8 @@ def rules(world: World, **fields: Any) -> None:
 
 def approve() -> None:
     Case.objects.update(approved_at=timezone.now())
-    inbox.replay(InboundEvent.objects.order_by("-pk")[0])
-    inbox.drain()
+    run.replay(InboundEvent.objects.order_by("-pk")[0])
+    run.drain()
 
 
 def test_in_the_inbox_a_case_is_kept_and_nothing_is_made_of_it(world: World) -> None:
@@ -154,13 +155,13 @@ def test_an_event_that_is_not_taken_from_the_company_is_ignored(world: World, by
     )
     assert (other.status, Task.objects.count()) == ("done", 1)
     InsuranceCompany.objects.update(event_types=[])
-    inbox.replay(event)
-    inbox.drain()
+    run.replay(event)
+    run.drain()
     assert Task.objects.count() == 2
 
 
 def _by_secret(world: World) -> list[InboundEvent]:
     found = [read_envelope(each, vendor_id) for each, vendor_id in find_events(EVENT, 10)]
-    [receipt] = inbox.receive(world.connection.pk, None, found)
-    inbox.drain()
+    [receipt] = store.receive(world.connection.pk, None, found)
+    run.drain()
     return [InboundEvent.objects.get(pk=receipt.id)]

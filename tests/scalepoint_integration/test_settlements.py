@@ -10,13 +10,15 @@ import pytest
 from django.db import connection as database
 from pytest_httpserver import HTTPServer
 
-from scalepoint_integration import client, doorbell, inbox, settlements, workqueue
-from scalepoint_integration.admin.money import fetch_again
+from scalepoint_integration import client, settlements, workqueue
 from scalepoint_integration.models import Case, Connection, Revision, SettlementPull
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.revision import Revision as Facts
 from scalepoint_integration.payloads.revision import parse
-from scalepoint_integration.workqueue import PermanentError, RetryableError
+from scalepoint_integration.settlements import fetch_again
+from scalepoint_integration.upkeep import sweep as upkeep_sweep
+from scalepoint_integration.upkeep.sweep import sweep
+from scalepoint_integration.workqueue import PermanentError, RetryableError, doorbell
 from tests.world import World, handle, merged
 
 TOKEN = "5e0a22c2-0000-4000-8000-000000000001"
@@ -230,12 +232,12 @@ def test_the_sweep_rings_for_what_waits_and_gives_up_the_lost(
 ) -> None:
     handle(world, SETTLED)
     rung: list[str] = []
-    monkeypatch.setattr(inbox, "ring", rung.append)
-    inbox.sweep()
+    monkeypatch.setattr(upkeep_sweep, "ring", rung.append)
+    sweep()
     assert "drain_settlements" in rung
     SettlementPull.objects.update(attempts=12)
     rung.clear()
-    inbox.sweep()
+    sweep()
     assert SettlementPull.objects.get().status == "failed"
     assert "drain_settlements" not in rung
     assert set(rung) <= set(doorbell.JOBS)

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from scalepoint_integration import inbox
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import InboundEvent
 
 
@@ -25,8 +25,8 @@ class Command(BaseCommand):
         done = 0
         for event in events.order_by("pk").iterator():
             try:
-                inbox.replay(event)
+                run.replay(event)
                 done += 1
-            except inbox.NotReplayable as error:
+            except run.NotReplayable as error:
                 self.stderr.write(f"{event.pk}: {error}")
         self.stdout.write(f"{done} events are run again.")

@@ -6,9 +6,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.urls import NoReverseMatch, reverse
 
 from crm.models import InsuranceCompany, SecurityToken
-from scalepoint_integration import send_test
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Case, Connection
+from scalepoint_integration.test_cases import examples, outcome
+from scalepoint_integration.test_cases.send import NoToken, send
 
 _ICONS = {"good": "+", "bad": "!", "wait": "."}
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--example", default="water", choices=list(send_test.EXAMPLES), help="Default: water.")
+        parser.add_argument("--example", default="water", choices=list(examples.EXAMPLES), help="Default: water.")
         parser.add_argument("--contract", help="Contract number. Default: that of the first connection.")
         parser.add_argument("--alias", help="Alias of the insurance company. Default: the first that has a token.")
         parser.add_argument("--keep", action="store_true", help="Do not delete the test case after a day.")
@@ -29,11 +30,11 @@ class Command(BaseCommand):
         connection = self._connection(contract)
         insurer = self._insurer(alias)
         try:
-            sent = send_test.send(connection, insurer, example, keep=keep)
-        except send_test.NoToken as error:
+            sent = send(connection, insurer, example, keep=keep)
+        except NoToken as error:
             raise CommandError(str(error.problem)) from error
         self.stdout.write(f"{sent.case_number} to contract {connection}, as {insurer}:")
-        steps = send_test.steps(sent)
+        steps = outcome.steps(sent)
         for step in steps:
             self.stdout.write(f"  {_ICONS[step.state]} {step.text}")
             if step.problem:
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         case = Case.objects.filter(events__in=sent.event_ids).first()
         if case:
             self.stdout.write(f"Look at it: {_address(case)}")
-        if any(step.state == "bad" for step in steps) and not send_test.EXAMPLES[example].fails:
+        if any(step.state == "bad" for step in steps) and not examples.EXAMPLES[example].fails:
             raise CommandError("The test case did not get through.")
 
     def _connection(self, contract: str | None) -> Connection:

@@ -6,7 +6,10 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from scalepoint_integration import images, inbox, jobs, notices, outbox, settlements
+from scalepoint_integration import images, notices, outbox, settlements
+from scalepoint_integration.upkeep.prune import prune
+from scalepoint_integration.upkeep.sweep import sweep
+from scalepoint_integration.upkeep.watch import watch
 
 PRUNE_EVERY = 3600.0
 
@@ -25,15 +28,15 @@ class Command(BaseCommand):
         pruned = 0.0
         while True:
             try:
-                inbox.sweep()
+                sweep()
                 images.drain()
                 settlements.drain()
                 outbox.drain()
                 notices.drain()
                 if not once and time.monotonic() - pruned > PRUNE_EVERY:
                     pruned = time.monotonic()
-                    jobs.watch()
-                    jobs.prune()
+                    watch()
+                    prune()
             except DatabaseError as error:
                 if once:
                     raise

@@ -28,8 +28,8 @@ from scalepoint_integration.models import (
     UserSettings,
 )
 from tasks.models import Task, TaskImage, TaskTemplate
+from tests.scalepoint_integration.office.test_casework import ask_for_customer, the_case
 from tests.scalepoint_integration.test_admin import client_of, url
-from tests.scalepoint_integration.test_casework import ask_for_customer, the_case
 from tests.scalepoint_integration.test_followup import closed, message
 from tests.scalepoint_integration.test_money import fixture
 from tests.world import World, assignment, handle, merged

@@ -16,9 +16,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer
-from scalepoint_integration import inbox
 from scalepoint_integration.admin import event_page
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, EventAttempt, Heartbeat, InboundEvent, Refusal
+from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tasks.models import Task
 from tests.world import FIXTURES, World, assignment, handle, make_world, merged, receive
@@ -71,12 +72,12 @@ def test_every_failed_try_is_a_row(world: World, settings: Settings) -> None:
     failing(settings, "awry")
     [event] = handle(world, EVENT)
     InboundEvent.objects.update(available_at=timezone.now())
-    inbox.drain()
+    run.drain()
     assert list(event.tries.values_list("error_code", "retried_by")) == [("SP-900", None)] * 2
     settings.SCALEPOINT = {}
     user = get_user_model().objects.get()
-    assert inbox.retry(InboundEvent.objects.all(), user) == 1
-    inbox.drain()
+    assert run.retry(InboundEvent.objects.all(), user) == 1
+    run.drain()
     event.refresh_from_db()
     assert event.status == "done"
     assert list(event.tries.values_list("error_code", "retried_by")) == [("SP-900", None), ("SP-900", user.pk)]
@@ -86,7 +87,7 @@ def test_a_person_is_needed_and_the_worker_that_died_are_tries_too(world: World)
     Connection.objects.update(phone_as_customer_number=True)
     [asks, lost] = handle(world, merged(EVENT, {"policyHolder": {"phoneNumber": None}}), {"eventType": "x"})
     InboundEvent.objects.filter(pk=lost.pk).update(status="pending", attempts=99, available_at=timezone.now())
-    inbox.sweep()
+    sweep()
     assert list(EventAttempt.objects.values_list("event", "error_code")) == [(asks.pk, "SP-204"), (lost.pk, "SP-900")]
 
 
@@ -235,7 +236,7 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     world.connection.task_template.active = True
     world.connection.task_template.save()
     assert client.post(url("same", event.pk)).status_code == 302
-    inbox.drain()
+    run.drain()
     assert set(InboundEvent.objects.values_list("status", flat=True)) == {"done"}
     ole = get_user_model().objects.get(username="ole")
     assert set(EventAttempt.objects.values_list("event", "retried_by")) == {(event.pk, ole.pk), (twin.pk, ole.pk)}
@@ -272,7 +273,7 @@ def test_setting_aside_needs_a_reason_and_only_takes_what_failed_or_waits(world:
         row.refresh_from_db()
     assert [(row.status, row.ignored_because) for row in (event, done)] == [("ignored", "Testet af Nord"), ("done", "")]
     client.post(url("retry", event.pk))
-    inbox.drain()
+    run.drain()
     event.refresh_from_db()
     assert event.status == "done"
 
@@ -289,7 +290,7 @@ def test_an_event_without_a_number_is_tied_to_a_case(world: World) -> None:
     assert "There is no case" in client.post(url("tie", event.pk), {"number": case.number}).content.decode()
     Case.objects.update(insurer=world.nord)
     assert client.post(url("tie", event.pk), {"number": case.number}).status_code == 302
-    inbox.drain()
+    run.drain()
     event.refresh_from_db()
     assert (event.status, event.case, case.messages.count(), Case.objects.count()) == ("done", case, 1, 1)
 
@@ -301,7 +302,7 @@ def test_an_event_without_a_number_makes_a_case_once(world: World) -> None:
     client = client_of(VIEW, "retry_event")
     for _time in range(2):
         client.post(url("make_case", event.pk))
-    inbox.drain()
+    run.drain()
     event.refresh_from_db()
     assert (event.status, Case.objects.count(), Task.objects.count()) == ("done", 1, 1)
     assert Customer.objects.get().name == "Inga Eksempelsen"
@@ -328,7 +329,7 @@ def test_running_again_asks_first_and_makes_a_new_line(world: World) -> None:
     for row in (event, made):
         assert "It is being handled, or waits for its turn." in shown(client, row)
         client.post(url("replay", row.pk))
-    inbox.drain()
+    run.drain()
     assert (InboundEvent.objects.count(), Task.objects.count()) == (2, 1)
     assert InboundEvent.objects.filter(pk=event.pk).values().get() == before
     page = shown(client, InboundEvent.objects.get(pk=made.pk))

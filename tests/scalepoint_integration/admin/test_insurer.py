@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from crm.models import InsuranceCompany, SecurityToken
 from scalepoint_integration.admin.event_page import WORDS
-from scalepoint_integration.admin.insurer import figures_of
+from scalepoint_integration.figures import figures_of
 from scalepoint_integration.handlers import HANDLERS
 from scalepoint_integration.models import Case, InboundEvent, Refusal
 from tests.crm.browser import form

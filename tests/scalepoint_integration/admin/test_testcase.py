@@ -6,8 +6,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from scalepoint_integration import send_test
 from scalepoint_integration.models import Case, Connection, InboundEvent
+from scalepoint_integration.test_cases.send import send
 from tests.world import NORD_TOKEN, World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,7 +53,7 @@ def test_the_content_is_shown_without_sending_and_without_the_token(here: World)
 
 
 def test_all_are_deleted_after_a_question(here: World) -> None:
-    send_test.send(here.connection, here.nord, "fire")
+    send(here.connection, here.nord, "fire")
     client = client_of("send_test", "delete_test_data")
     assert "1 test case is deleted" in client.get(reverse(f"{NAME}delete_all")).content.decode()
     assert Case.objects.count() == 1
@@ -62,7 +62,7 @@ def test_all_are_deleted_after_a_question(here: World) -> None:
 
 
 def test_who_may_not(here: World) -> None:
-    send_test.send(here.connection, here.nord, "fire")
+    send(here.connection, here.nord, "fire")
     events = InboundEvent.objects.count()
     looker = client_of("view_case", "view_inboundevent", "view_connection")
     assert looker.get(reverse(f"{NAME}changelist")).status_code == 403

@@ -8,8 +8,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from scalepoint_integration import inbox, outbox, workqueue
+from scalepoint_integration import outbox, workqueue
 from scalepoint_integration.models import OutboundEvent
+from scalepoint_integration.upkeep import sweep as upkeep_sweep
+from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tests.scalepoint_integration.outbox.conftest import (
     Scalepoint,
@@ -127,10 +129,10 @@ def test_a_sweep_rings_and_gives_up_what_killed_its_worker(
     world: World, scalepoint: Scalepoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[str] = []
-    monkeypatch.setattr(inbox, "ring", rung.append)
+    monkeypatch.setattr(upkeep_sweep, "ring", rung.append)
     first, second = write(make_case(world), "a"), write(make_case(world, 2), "b")
     ROWS.filter(pk=first.pk).update(attempts=99)
-    inbox.sweep()
+    sweep()
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.status, second.status) == ("failed", "pending")

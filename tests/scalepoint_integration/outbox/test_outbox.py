@@ -11,9 +11,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import SecurityToken
-from scalepoint_integration import inbox, outbox
+from scalepoint_integration import outbox
 from scalepoint_integration.adapter import Adapter
 from scalepoint_integration.models import Case, OutboundEvent
+from scalepoint_integration.upkeep.prune import prune
 from scalepoint_integration.workqueue import PermanentError
 from tests.scalepoint_integration.outbox.conftest import (
     Scalepoint,
@@ -193,7 +194,7 @@ def test_prune_takes_the_content_and_leaves_the_fact_that_it_was_sent(world: Wor
     outbox.drain()
     write(case, "b")
     ROWS.update(created_at=timezone.now() - timedelta(days=91))
-    inbox.prune()
+    prune()
     done, waiting = ROWS.order_by("pk")
     assert (done.facts, done.answer, done.status) == ({}, "", "done")
     assert waiting.facts["text"] == "b"

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from scalepoint_integration import inbox, poller
+from scalepoint_integration import poller
 from scalepoint_integration.client import Batch
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import Connection, InboundEvent, Refusal
+from scalepoint_integration.receiving import store
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tasks.models import Task
 from tests.scalepoint_integration.poller.conftest import Queue, fetch, free_again, wrapped
@@ -29,7 +31,7 @@ def test_what_is_fetched_is_handled_and_the_place_is_kept(world: World, queue: Q
     assert world.connection.poll_claimed_until is None
     row = EVENTS.order_by("pk")[0]
     assert (row.source, row.vendor_id, row.insurer) == ("poll", "_1", None)
-    inbox.drain()
+    run.drain()
     # The alias in the case says whose it is.
     assert Task.objects.count() == 1
     assert fetch(world) == 0
@@ -63,7 +65,7 @@ def test_a_crash_between_events_and_cursor_loses_and_doubles_nothing(
         if place == "_refuse":
             broken.setattr(poller, "_refuse", dies)
         else:
-            broken.setattr(inbox, "receive", dies)
+            broken.setattr(store, "receive", dies)
         with pytest.raises(Killed):
             fetch(world)
     assert (EVENTS.count(), world.connection.poll_cursor) == (0, "")

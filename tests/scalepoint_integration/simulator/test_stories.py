@@ -11,8 +11,8 @@ import pytest
 from scalepoint_integration.handlers import HANDLERS
 from scalepoint_integration.models import Case, CaseMessage, InboundEvent, Settlement
 from scalepoint_integration.simulator import happenings
+from scalepoint_integration.simulator.case_settled import MEANS
 from scalepoint_integration.simulator.cases import make_cases
-from scalepoint_integration.simulator.money import MEANS
 from scalepoint_integration.simulator.stories import make_stories, moment_text, wrap
 from tasks.models import Task
 from tests.world import NORD_TOKEN, handle, make_world

@@ -1,8 +1,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from scalepoint_integration.models.connection import validate_case_name
-from scalepoint_integration.naming import DEFAULT_TEMPLATE, FIELDS, render, unknown_fields
+from scalepoint_integration.models.case_name import DEFAULT_TEMPLATE, FIELDS, render, unknown_fields, validate_case_name
 
 VALUES = {"case_number": "905709", "city": "Odense", "damage_type": "Vandskade", "policyholder": "[By]"}
 

@@ -1,12 +1,15 @@
 """The case-name template: merge fields in square brackets, as ``Scalepoint: [SagsNummerIScalePoint]``.
 
-Pure. A field has a Danish and an English name; case does not matter. Values are put in once and never read again as
+A field has a Danish and an English name; case does not matter. Values are put in once and never read again as
 a template, so a policyholder called "[By]" stays "[By]". No template engine: it would be a language for payloads.
 """
 
 import difflib
 import re
 from collections.abc import Mapping
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 DEFAULT_TEMPLATE = "Scalepoint: [SagsNummerIScalePoint]"
 
@@ -47,3 +50,14 @@ def render(template: str, values: Mapping[str, str], limit: int) -> tuple[str, b
     if len(name) <= limit:
         return name, False
     return name[: limit - 1].rstrip() + "…", True
+
+
+def validate_case_name(template: str) -> None:
+    """Refuse a case-name template with a field that does not exist, and say which one was probably meant."""
+    for name, meant in unknown_fields(template).items():
+        if meant:
+            raise ValidationError(
+                _("The field [%(name)s] does not exist. Did you mean [%(meant)s]?"),
+                params={"name": name, "meant": meant},
+            )
+        raise ValidationError(_("The field [%(name)s] does not exist."), params={"name": name})

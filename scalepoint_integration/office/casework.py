@@ -6,7 +6,6 @@ not done again. The case that the caller holds is not changed; read it again.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,13 +16,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, inbox, lifecycle, outbox, workqueue
+from scalepoint_integration import cases, followup, lifecycle, outbox, workqueue
 from scalepoint_integration.adapter import get_adapter
-from scalepoint_integration.doorbell import ring
 from scalepoint_integration.handlers import HANDLERS, assignment
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
-    EventAttempt,
     ImagePull,
     InboundEvent,
     OfficeNote,
@@ -31,9 +29,11 @@ from scalepoint_integration.models import (
     Payment,
     Service,
     UserSettings,
+    registers,
 )
-from scalepoint_integration.payloads.assignment import Address, CaseFacts
+from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
+from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
 
 # "Leave it as it is", where None would mean "nobody".
@@ -50,7 +50,7 @@ class NotPossible(Exception):
 
 
 @contextmanager
-def _held(case: Case, by: Any, *, takes: bool = True, because: str = "") -> Iterator[Case]:
+def locked(case: Case, by: Any, *, takes: bool = True, because: str = "") -> Iterator[Case]:
     """The locked case; saved at the end. ``takes``: the person has begun to work on it by this. ``because`` stands in
     the history."""
     with transaction.atomic():
@@ -67,7 +67,7 @@ def _held(case: Case, by: Any, *, takes: bool = True, because: str = "") -> Iter
 def assign(case: Case, by: Any, *, responsible: Any = KEEP, team: Any = KEEP) -> None:
     """Also on the case's open tasks, where they had the case's former ones."""
     wished = {name: row for name, row in (("responsible", responsible), ("team", team)) if row is not KEEP}
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         for name, row in wished.items():
             _pass_on(held, name, row)
 
@@ -82,7 +82,7 @@ def mark(chosen: "QuerySet[Case]", *, unread: bool) -> int:
 
 
 def set_deadline(case: Case, by: Any, deadline: date | None) -> None:
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         _pass_on(held, "deadline", deadline)
 
 
@@ -90,12 +90,12 @@ def _pass_on(held: Case, name: str, value: Any) -> None:
     """Give the field a value on the case, and on its open tasks that had the case's former one."""
     former = getattr(held, name)
     setattr(held, name, value)
-    for task in _tasks(held):
+    for task in tasks_of(held):
         if task.is_open and getattr(task, name) == former:
             get_adapter().update_task(task, {name: value})
 
 
-def _tasks(case: Case) -> list[Task]:
+def tasks_of(case: Case) -> list[Task]:
     return list(Task.objects.filter(scalepoint_service__case=case).order_by("pk"))
 
 
@@ -104,12 +104,12 @@ def choose_customer(case: Case, by: Any, customer: Customer | None) -> None:
     """None makes a new customer, whoever else fits; a case that has one by now keeps it. Then what waited is run.
 
     Raises NeedsPerson (SP-111, SP-201) where none can be made yet."""
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         if customer is not None and customer.pk != held.customer_id:
             _pass_on(held, "customer", customer)
             held.applied = {}  # what we wrote on the former one
         elif customer is None and held.customer is None:
-            facts = cases.read(held.facts, CaseFacts)
+            facts = registers.read(held.facts, CaseFacts)
             if held.insurer is None:
                 raise NeedsPerson("SP-111", alias=facts.insurer_alias)
             held.customer = assignment.make_customer(held, held.insurer, facts, get_adapter())
@@ -119,7 +119,7 @@ def choose_customer(case: Case, by: Any, customer: Customer | None) -> None:
 def choose_insurer(case: Case, by: Any, insurer: InsuranceCompany) -> None:
     """Then what waited is run. Raises NotPossible where the company has a case of that number already."""
     try:
-        with _held(case, by) as held:
+        with locked(case, by) as held:
             _pass_on(held, "insurer", insurer)
     except IntegrityError:
         raise NotPossible(_("%(company)s has another case with this number.") % {"company": insurer}) from None
@@ -129,14 +129,14 @@ def choose_insurer(case: Case, by: Any, insurer: InsuranceCompany) -> None:
 def make_task(case: Case, by: Any) -> list[Task]:
     """Let the task of each ordered service be made that has none, also where somebody deleted it. Returns the tasks
     that there are now. Raises NotPossible where what Scalepoint sent is not kept any more."""
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         held.approved_at = held.approved_at or timezone.now()
         without = list(held.services.filter(task=None))
         for service in without:
             _begin_anew(service)
     for event in _orders(case, without):
         _run_again(event, by)
-    return _tasks(case)
+    return tasks_of(case)
 
 
 def link_task(service: Service, by: Any, task: Task) -> None:
@@ -144,7 +144,7 @@ def link_task(service: Service, by: Any, task: Task) -> None:
     facts, contacts and images. A case without a customer gets the task's. Raises NotPossible where the task belongs to
     another service."""
     case = service.case
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         if Service.objects.filter(task=task).exclude(pk=service.pk).exists():
             raise NotPossible(_("The task belongs to another case already."))
         own = held.services.get(pk=service.pk)
@@ -160,7 +160,7 @@ def link_task(service: Service, by: Any, task: Task) -> None:
     for event in _orders(case, [service]):
         _run_again(event, by)
     _run_waiting(case, by)
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         filled = {name: getattr(held, name) for name in ("customer", "insurer") if getattr(task, name) is None}
         get_adapter().update_task(task, filled)
         followup.apply(held, get_adapter())
@@ -168,14 +168,14 @@ def link_task(service: Service, by: Any, task: Task) -> None:
 
 def retry(case: Case, by: Any) -> int:
     """Try the failed events of the case again, now. Returns how many."""
-    with _held(case, by):
+    with locked(case, by):
         pass
     return _again(InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED), by)
 
 
-def fetch_images(case: Case) -> int:
+def fetch_images(chosen: "QuerySet[Case]") -> int:
     """Ask again for the images that could not be fetched. Returns how many."""
-    count = workqueue.retry(ImagePull.objects.filter(service__case=case, status=ImagePull.Status.FAILED))
+    count = workqueue.retry(ImagePull.objects.filter(service__case__in=chosen, status=ImagePull.Status.FAILED))
     ring("drain_images")
     return count
 
@@ -204,8 +204,8 @@ def _orders(case: Case, services: list[Service]) -> list[InboundEvent]:
 def _run_again(event: InboundEvent, by: Any) -> None:
     if event.status == InboundEvent.Status.DONE:
         try:
-            inbox.replay_now(event)
-        except inbox.NotReplayable as error:
+            run.replay_now(event)
+        except run.NotReplayable as error:
             raise NotPossible(str(error)) from error
     else:
         _again(InboundEvent.objects.filter(pk=event.pk), by)
@@ -218,17 +218,47 @@ def _run_waiting(case: Case, by: Any) -> int:
 
 def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
     oldest = events.order_by("pk").values_list("pk", flat=True)[:_MOST]
-    return inbox.retry_now(InboundEvent.objects.filter(pk__in=list(oldest)), by)
+    return run.retry_now(InboundEvent.objects.filter(pk__in=list(oldest)), by)
+
+
+# ---- An event that names no case ----------------------------------------------------------------------------------
+def link_event(event: InboundEvent, by: Any, case: Case) -> bool:
+    """Let an event that failed because it names no case (SP-105) speak of this one, and try it again. Returns False for
+    any other event: it names its case itself."""
+    nameless = InboundEvent.objects.filter(pk=event.pk, status=InboundEvent.Status.FAILED, error_code="SP-105")
+    with transaction.atomic():
+        linked = nameless.update(case=case)
+        return bool(run.retry(nameless, by)) if linked else False
+
+
+def create_case(event: InboundEvent, by: Any) -> Case | None:
+    """Create the case of an event that names none (SP-105), link the event to it and try it again. Returns None for any
+    other event. Twice is one case."""
+    # A case must have some name; this one is nobody's at Scalepoint.
+    name = f"event-{event.pk}"
+    with transaction.atomic():
+        new = Case(
+            connection=event.connection,
+            insurer=event.insurer,
+            case_id=name,
+            is_test=event.source == event.Source.TEST,
+        )
+        Case.objects.bulk_create([new], ignore_conflicts=True)
+        case = Case.objects.get(connection=event.connection, case_id=name)
+        if link_event(event, by, case):
+            return case
+        transaction.set_rollback(True)
+    return None
 
 
 # ---- The end of a case --------------------------------------------------------------------------------------------
 def close(case: Case, by: Any, reason: str) -> None:
     """Its open tasks too, for the same reason (up to 100 characters of it)."""
     reason = reason.strip()[:_REASON]
-    with _held(case, by, because=reason) as held:
+    with locked(case, by, because=reason) as held:
         held.status = Case.Status.CLOSED
         held.flags = [flag for flag in held.flags if flag["code"] != followup.WORKED_ON]
-        for task in _tasks(held):
+        for task in tasks_of(held):
             get_adapter().close_task(task, reason, cancelled=False)
 
 
@@ -236,8 +266,8 @@ def reopen(case: Case, by: Any) -> None:
     """Also the tasks that were closed with it; one that was closed before, for a reason of its own, stays closed."""
     last = case.history.filter(status=Case.Status.CLOSED).order_by("-history_id").first()
     reason = (last.history_change_reason or "") if last else ""
-    with _held(case, by) as held:
-        tasks = _tasks(held)
+    with locked(case, by) as held:
+        tasks = tasks_of(held)
         held.status = Case.Status.IN_PROGRESS if tasks else Case.Status.NEW
         if held.problem_code:
             held.status = Case.Status.NEEDS_ACTION
@@ -248,10 +278,10 @@ def reopen(case: Case, by: Any) -> None:
 
 def decide(case: Case, by: Any, *, close_tasks: bool) -> None:
     """Scalepoint closed the case while somebody worked on the task (SP-206): close the tasks, or keep them open."""
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         if close_tasks:
             closed = held.lifecycle.get("closed") or {}
-            for task in _tasks(held):
+            for task in tasks_of(held):
                 reason = lifecycle.in_words(closed)
                 get_adapter().close_task(task, reason, cancelled=bool(closed.get("terminated")))
         followup.keep_open(held)
@@ -259,7 +289,7 @@ def decide(case: Case, by: Any, *, close_tasks: bool) -> None:
 
 def mark_test(case: Case, by: Any, is_test: bool) -> None:
     """What comes for it later does not change it back (cases.enter)."""
-    with _held(case, by, takes=False, because=cases.MARKED[is_test]) as held:
+    with locked(case, by, takes=False, because=cases.MARKED[is_test]) as held:
         held.is_test = is_test
 
 
@@ -268,7 +298,7 @@ def add_note(case: Case, by: Any, text: str, *, share: bool = False) -> OfficeNo
     """``share`` sends it to Scalepoint as a message of the writer's. The same text by the same person within a minute
     is one note: a button that was pressed twice. Raises NotPossible, and writes nothing, where sharing can't be."""
     text = text.strip()
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         same = held.office_notes.filter(author=by, text=text, created_at__gt=timezone.now() - _TWICE)
         note = same.order_by("-pk").first() or OfficeNote(case=held, author=by, text=text)
         if share and note.sending is None:
@@ -279,7 +309,7 @@ def add_note(case: Case, by: Any, text: str, *, share: bool = False) -> OfficeNo
 
 def tell_payment(case: Case, by: Any, payment: Payment, status: str) -> OutboundEvent:
     """Tell Scalepoint that a payment was processed or cancelled (outbox.PAYMENT_STATUSES). Raises NotPossible."""
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         sending = outbox.send_payment_status(held, payment.uuid, status, by)
         if sending is None:
             raise NotPossible(_("Payment status to Scalepoint is switched off on the connection."))
@@ -309,7 +339,7 @@ def _noon(day: date) -> datetime:
 
 def send_invoice(case: Case, by: Any, expense: dict[str, Any]) -> OutboundEvent:
     """Raises NotPossible; NeedsPerson (SP-413) where something is missing."""
-    with _held(case, by) as held:
+    with locked(case, by) as held:
         sending = outbox.send_expense(held, expense, by)
         if sending is None:
             raise NotPossible(_("Invoices to Scalepoint are switched off on the connection."))
@@ -325,82 +355,3 @@ def _share(case: Case, by: Any, text: str) -> OutboundEvent:
             _("Messages to Scalepoint are switched off on the connection. An administrator can switch them on.")
         )
     return sending
-
-
-# ---- The person ---------------------------------------------------------------------------------------------------
-def anonymise(case: Case, by: Any) -> None:
-    """Take the policyholder off the case, and off what was made of it: the facts that lead to a person, the contacts,
-    what was written in messages, the stored content of the events, what stands word for word on the tasks. A customer
-    who was made for this case and is used nowhere else is anonymised too.
-
-    What comes later does not bring the person back: cases.tell passes over those facts, and contacts are not added.
-    Images, settlements and what the office wrote itself stay."""
-    word = _("anonymised")
-    adapter = get_adapter()
-    with _held(case, by, takes=False) as held:
-        if held.anonymised_at:
-            return
-        person = cases.read(held.facts, CaseFacts)
-        told = _told_of(person)
-        held.facts = _without_person(held.facts, person, word)
-        held.anonymised_at = timezone.now()
-        cases.tell(held, CaseFacts(), held.anonymised_at)  # the words that it is found by
-        for name in ("applied", "problem_facts"):
-            setattr(held, name, {})
-        for service in held.services.select_related("task"):
-            if service.task:
-                texts = {name: getattr(service.task, name) for name in ("title", "description", *_WORK)}
-                adapter.update_task(service.task, _replaced(texts, told, word))
-                adapter.remove_contacts(service.task)
-            service.applied, service.facts = (_replaced(each, told, word) for each in (service.applied, service.facts))
-            service.save(update_fields=["applied", "facts"])
-        _empty_what_came(held, word)
-        if held.customer and _only_here(held, held.customer):
-            adapter.anonymise_customer(held.customer, word)
-        followup.apply(held, adapter)  # the notes that messages became
-
-
-_WORK = ("work_street", "work_street2")
-
-
-def _told_of(person: CaseFacts) -> list[str]:
-    """The texts that lead to the person, the longest first, so that none is left in halves."""
-    texts = [person.holder_name, person.holder_phone, person.holder_mobile, person.holder_email, person.policy_number]
-    texts += [person.damage_description, person.holder_address.street, person.damage_address.street]
-    return sorted({text for text in texts if len(text) > 2}, key=len, reverse=True)
-
-
-def _without_person(registers: dict[str, Any], person: CaseFacts, word: str) -> dict[str, Any]:
-    """The place stays as far as the town: where the work was is no secret, who lives there is."""
-    town = Address(street=word, postal_code=person.damage_address.postal_code, city=person.damage_address.city)
-    instead = {"holder_name": word, "damage_description": word, "damage_address": asdict(town)}
-    kept = {name: held for name, held in registers.items() if name not in cases.PERSONAL}
-    return kept | {name: {**registers[name], "value": said} for name, said in instead.items() if name in registers}
-
-
-def _replaced(value: Any, told: list[str], word: str) -> Any:
-    """The same with the word in the place of each of the texts, however deep."""
-    if isinstance(value, dict):
-        return {name: _replaced(each, told, word) for name, each in value.items()}
-    if isinstance(value, str):
-        for text in told:
-            value = value.replace(text, word)
-    return value
-
-
-def _empty_what_came(case: Case, word: str) -> None:
-    done = case.events.exclude(status=InboundEvent.Status.PENDING)
-    done.update(body=None, error_facts={}, last_error="")
-    EventAttempt.objects.filter(event__case=case).update(error_facts={}, detail="")
-    case.messages.update(sender_name=word, sender_email="", sender_phone="", subject="", content=word, attachments=[])
-    case.case_notes.update(facts={}, text=word)
-    case.outbound.exclude(status=OutboundEvent.Status.PENDING).update(facts={}, content=None, answer="")
-
-
-def _only_here(case: Case, customer: Customer) -> bool:
-    """Made for this case, and used by nothing else."""
-    if customer.kind != Customer.Kind.PERSON or customer.created_at < case.created_at:
-        return False
-    own = {task.pk for task in _tasks(case)}
-    elsewhere = customer.cases.exclude(pk=case.pk).exists() or customer.tasks.exclude(pk__in=own).exists()
-    return not elsewhere and not InsuranceCompany.objects.filter(customer=customer).exists()

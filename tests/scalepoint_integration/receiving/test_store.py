@@ -1,21 +1,28 @@
-"""The content of events and of refused tries names people: it is encrypted at rest, and read through one door."""
+"""An event is stored exactly once, all of a request or none.
+
+The content of events and of refused tries names people: it is encrypted at rest, and read through one door.
+"""
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import DataError
 from pytest_django import Settings
 
 from crm.encryption import SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
-from scalepoint_integration import inbox
 from scalepoint_integration.api import refusals
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import InboundEvent, Refusal
 from scalepoint_integration.payloads import strict_json
-from tests.world import FIXTURES, World, handle, receive
+from scalepoint_integration.payloads.envelope import read_envelope
+from scalepoint_integration.receiving import store
+from tests.world import FIXTURES, World, handle, make_world, receive
 
 SETTLED = json.loads((FIXTURES / "case_settled" / "documented.json").read_text())
 CPR = b"010170-0000"
@@ -35,7 +42,7 @@ def test_nothing_of_an_event_can_be_read_in_the_database(world: World) -> None:
     # Encrypted it is another text each time: the same event is known by its digest all the same.
     receive(world, SETTLED)
     assert InboundEvent.objects.count() == 1
-    again = inbox.replay(event)
+    again = run.replay(event)
     assert again.content() == plain
 
 
@@ -43,7 +50,7 @@ def test_what_was_stored_in_clear_is_still_read_and_then_encrypted(world: World)
     [event] = receive(world, SETTLED)
     plain = event.content() or b""
     InboundEvent.objects.update(body=plain)
-    inbox.drain()
+    run.drain()
     event.refresh_from_db()
     assert (event.status, event.content()) == ("done", plain)
     call_command("rotate_secrets")
@@ -85,7 +92,7 @@ def test_a_key_that_is_missing_is_told_and_costs_no_content(world: World, settin
     with pytest.raises(CommandError):
         call_command("rotate_secrets")
     assert stored() == before
-    inbox.drain()
+    run.drain()
     assert InboundEvent.objects.get().status == "pending"  # the key may come back
 
 
@@ -94,3 +101,15 @@ def test_a_key_that_is_missing_is_told_and_costs_no_content(world: World, settin
 )
 def test_any_bytes_come_back(plain: bytes) -> None:
     assert decrypt_bytes(encrypt_bytes(plain)) == plain
+
+
+@pytest.mark.django_db(transaction=True)
+def test_receive_is_all_or_nothing() -> None:
+    world = make_world()
+    events = [read_envelope({"eventType": "x", "n": n}) for n in range(3)]
+    too_much = [*events, replace(events[0], dedupe_key="f" * 64, event_type="x" * 101)]
+    with pytest.raises(DataError):
+        store.receive(world.connection.pk, world.nord.pk, too_much)
+    assert InboundEvent.objects.count() == 0
+    store.receive(world.connection.pk, world.nord.pk, events)
+    assert InboundEvent.objects.count() == 3

@@ -1,18 +1,19 @@
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import timedelta
 from threading import Event
 from typing import Any
 
 import pytest
-from django.db import DataError, connection
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import handlers, inbox, workqueue
-from scalepoint_integration.models import Case, InboundEvent, Refusal
+from scalepoint_integration import handlers, workqueue
+from scalepoint_integration.handling import run
+from scalepoint_integration.models import Case, InboundEvent
 from scalepoint_integration.payloads.envelope import read_envelope
+from scalepoint_integration.receiving import store
+from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import RetryableError
 from settings.processes import wait_for
 from tasks.models import Task
@@ -29,18 +30,6 @@ def broken(event: InboundEvent, payload: Any, now: Any) -> None:
 
 def counted(event: InboundEvent, payload: Any, now: Any) -> None:
     Customer.objects.create(name=payload["n"])
-
-
-@pytest.mark.django_db(transaction=True)
-def test_receive_is_all_or_nothing() -> None:
-    world = make_world()
-    events = [read_envelope({"eventType": "x", "n": n}) for n in range(3)]
-    too_much = [*events, replace(events[0], dedupe_key="f" * 64, event_type="x" * 101)]
-    with pytest.raises(DataError):
-        inbox.receive(world.connection.pk, world.nord.pk, too_much)
-    assert InboundEvent.objects.count() == 0
-    inbox.receive(world.connection.pk, world.nord.pk, events)
-    assert InboundEvent.objects.count() == 3
 
 
 def test_a_duplicate_of_a_failed_event_is_tried_again(world: World) -> None:
@@ -67,7 +56,7 @@ def test_a_failing_handler_leaves_nothing_and_comes_again(world: World, settings
     assert Customer.objects.count() == 0
     settings.SCALEPOINT = {"HANDLERS": {"x": f"{__name__}.counted"}}
     InboundEvent.objects.update(available_at=timezone.now())
-    inbox.sweep()
+    sweep()
     event.refresh_from_db()
     assert (event.status, event.error_code, event.last_error) == ("done", "", "")
     assert Customer.objects.count() == 1
@@ -77,15 +66,15 @@ def test_an_unknown_type_is_ignored_and_can_be_replayed_after_an_upgrade(world: 
     [event] = handle(world, {"eventType": "brandNew", "n": 1})
     assert (event.event_type, event.status, event.error_code) == ("brand_new", "ignored", "SP-106")
     settings.SCALEPOINT = {"HANDLERS": {"brand_new": f"{__name__}.counted"}}
-    replayed = inbox.replay(event)
-    with pytest.raises(inbox.NotReplayable):
-        inbox.replay(event)
-    inbox.drain()
+    replayed = run.replay(event)
+    with pytest.raises(run.NotReplayable):
+        run.replay(event)
+    run.drain()
     event.refresh_from_db()
     replayed.refresh_from_db()
     assert (event.status, replayed.status, replayed.replay_of) == ("ignored", "done", event)
     assert Customer.objects.count() == 1
-    assert inbox.replay(replayed).replay_of == event
+    assert run.replay(replayed).replay_of == event
 
 
 def test_every_documented_type_is_handled_or_ignored_on_purpose(world: World) -> None:
@@ -101,7 +90,7 @@ def test_on_hold_nothing_is_made_until_it_is_switched_on(world: World) -> None:
     assert (event.status, event.attempts) == ("pending", 0)
     world.connection.switch = "on"
     world.connection.save()
-    inbox.drain()
+    run.drain()
     assert Task.objects.count() == 1
 
 
@@ -117,7 +106,7 @@ def test_what_a_person_put_right_takes_the_waiting_events_along(world: World) ->
     case.customer = twins[1]
     case.save()
     assert workqueue.retry(InboundEvent.objects.filter(pk=rows[0].pk)) == 1
-    inbox.drain()
+    run.drain()
     assert set(InboundEvent.objects.values_list("status", flat=True)) == {"done"}
     case.refresh_from_db()
     assert (case.status, case.problem_code) == ("in_progress", "")
@@ -128,8 +117,8 @@ def test_what_a_person_put_right_takes_the_waiting_events_along(world: World) ->
 def test_an_unknown_company_put_right_is_the_same_case(world: World, by: str) -> None:
     company = {"insuranceCompany": {"alias": "ny-eksempel"}}
     event = {"eventType": "repair_service_requested", "case": {"number": "20310506-09", "policy": company}}
-    [row] = [InboundEvent.objects.get(pk=inbox.receive(world.connection.pk, None, [read_envelope(event)])[0].id)]
-    inbox.drain()
+    [row] = [InboundEvent.objects.get(pk=store.receive(world.connection.pk, None, [read_envelope(event)])[0].id)]
+    run.drain()
     case = Case.objects.get()
     assert (case.status, case.problem_code, case.problem_facts) == ("needs_action", "SP-111", {"alias": "ny-eksempel"})
     if by == "adding the company":
@@ -138,48 +127,19 @@ def test_an_unknown_company_put_right_is_the_same_case(world: World, by: str) ->
         case.insurer = world.syd
         case.save()
     workqueue.retry(InboundEvent.objects.filter(pk=row.pk))
-    inbox.drain()
+    run.drain()
     case = Case.objects.get()
     assert (case.status, case.problem_code) == ("in_progress", "")
     assert Task.objects.get().insurer == case.insurer
 
 
-def test_prune_keeps_the_day_before_and_takes_the_day_after(world: World, settings: Settings) -> None:
-    settings.SCALEPOINT = {"BODY_DAYS": 90, "REFUSAL_DAYS": 7}
-    kept, gone, waiting = receive(world, *({"eventType": "x", "n": n} for n in range(3)))
-    InboundEvent.objects.exclude(pk=waiting.pk).update(status="done")
-    now = timezone.now()
-    for row, days in ((kept, 89), (gone, 91), (waiting, 91)):
-        InboundEvent.objects.filter(pk=row.pk).update(received_at=now - timedelta(days=days))
-    for days in (6, 8):
-        Refusal.objects.create(http_status=401, code="SP-101", incident="x", received_at=now - timedelta(days=days))
-    inbox.prune()
-    inbox.prune()
-    assert set(InboundEvent.objects.exclude(body=None).values_list("pk", flat=True)) == {kept.pk, waiting.pk}
-    assert Refusal.objects.count() == 1
-    gone.refresh_from_db()
-    with pytest.raises(inbox.NotReplayable):
-        inbox.replay(gone)
-    # The row is a tombstone: the same event does not come back to life.
-    assert receive(world, {"eventType": "x", "n": 1})[0].pk == gone.pk
-
-
 def test_a_slow_batch_hands_back_what_it_can_not_finish_in_time(world: World, settings: Settings) -> None:
     settings.SCALEPOINT = {"HANDLERS": {"x": f"{__name__}.counted"}, "LEASE_SECONDS": 0, "DRAIN_SECONDS": 0.05}
     receive(world, *({"eventType": "x", "n": n} for n in range(3)))
-    inbox.drain()
+    run.drain()
     waiting = InboundEvent.objects.filter(status="pending")
     assert Customer.objects.count() + waiting.count() == 3
     assert set(waiting.values_list("attempts", flat=True)) <= {0}
-
-
-@pytest.mark.django_db
-def test_the_background_job_is_seen_by_its_sweeps() -> None:
-    now = timezone.now()
-    assert not inbox.alive(now)
-    inbox.sweep()
-    assert inbox.alive(timezone.now())
-    assert not inbox.alive(timezone.now() + timedelta(minutes=3))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -190,7 +150,7 @@ def test_who_asks_for_another_try_sees_its_end_although_a_worker_is_as_quick() -
 
     def worker() -> None:
         while not stop.is_set():
-            inbox.drain()
+            run.drain()
         connection.close()
 
     with ThreadPoolExecutor(1) as pool:
@@ -204,7 +164,7 @@ def test_who_asks_for_another_try_sees_its_end_although_a_worker_is_as_quick() -
                 assert wait_for(lambda mine=mine: mine.get().status == "failed", 10)
                 world.nord.active = True
                 world.nord.save()
-                assert inbox.retry_now(mine, None) == 1
+                assert run.retry_now(mine, None) == 1
                 assert mine.get().status == "done"
         finally:
             stop.set()

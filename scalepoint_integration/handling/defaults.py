@@ -4,31 +4,14 @@ The order is E-Komplet's: what the insurance company has of its own, else the co
 the connection says that the customer wins, those two change places; the insurance company stays first.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from scalepoint_integration.adapter import CustomerRule, Defaults
 from scalepoint_integration.models import Connection
 from scalepoint_integration.models.connection import DIMENSIONS
 from scalepoint_integration.workqueue import NeedsPerson
 
 INSURER, CONNECTION, CUSTOMER = "insurer", "connection", "customer"
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """``values`` by field name of the task (None where nobody set one); ``origins`` says for each set value who did:
-    "insurer", "connection" or "customer". ``notices`` are codes of the catalogue that the office should see."""
-
-    values: dict[str, Any]
-    origins: dict[str, str] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CustomerRule:
-    customer_is: str
-    phone_as_customer_number: bool
-    no_phone: str = Connection.NoPhone.ASK  # "ask": a person is asked; "new": always a new customer
 
 
 def customer_rule(connection: Connection, insurer: Any) -> CustomerRule:

@@ -9,8 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany, SecurityToken
-from scalepoint_integration import casework, inbox, outbox, send_test
+from scalepoint_integration import outbox
+from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, OutboundEvent, Refusal
+from scalepoint_integration.office import casework
+from scalepoint_integration.test_cases import cleanup, examples, outcome
+from scalepoint_integration.test_cases.send import ADDRESS, NoToken, Sent, send
 from tasks.models import Task, TaskImage
 from tests.world import NORD_TOKEN, World, assignment, handle, make_world
 
@@ -24,20 +28,20 @@ def here() -> World:
     return made
 
 
-def states(sent: send_test.Sent) -> list[str]:
-    return [step.state for step in send_test.steps(sent)]
+def states(sent: Sent) -> list[str]:
+    return [step.state for step in outcome.steps(sent)]
 
 
 def test_an_ordinary_test_case_is_a_task_with_its_images_at_once(here: World) -> None:
-    sent = send_test.send(here.connection, here.nord, "water")
+    sent = send(here.connection, here.nord, "water")
     assert sent.answers == ((202, ""),)
     case, event = Case.objects.get(), InboundEvent.objects.get()
     assert (case.number, case.is_test, case.insurer, case.status) == ("TEST-0001", True, here.nord, "in_progress")
     assert (event.source, event.status) == ("test", "done")
     assert Task.objects.get().images.count() == 8
     assert set(states(sent)) == {"good"}
-    assert any("Mette" in step.text or "mette" in step.text for step in send_test.steps(sent))
-    assert send_test.send(here.connection, here.nord, "fire").case_number == "TEST-0002"
+    assert any("Mette" in step.text or "mette" in step.text for step in outcome.steps(sent))
+    assert send(here.connection, here.nord, "fire").case_number == "TEST-0002"
 
 
 def test_a_test_is_made_while_the_connection_is_on_hold_and_a_real_case_is_not(here: World) -> None:
@@ -45,14 +49,14 @@ def test_a_test_is_made_while_the_connection_is_on_hold_and_a_real_case_is_not(h
     here.connection.refresh_from_db()
     handle(here, assignment())
     assert Task.objects.count() == 0
-    sent = send_test.send(here.connection, here.nord, "fire")
+    sent = send(here.connection, here.nord, "fire")
     assert set(states(sent)) == {"good"}
     assert Case.objects.get().number == sent.case_number
 
 
 def test_a_switched_off_connection_refuses_a_test_too(here: World) -> None:
     Connection.objects.update(switch="off")
-    sent = send_test.send(here.connection, here.nord, "fire")
+    sent = send(here.connection, here.nord, "fire")
     assert [code for _status, code in sent.answers] == ["SP-103"]
     assert states(sent) == ["bad"]
     assert not InboundEvent.objects.exists()
@@ -63,31 +67,31 @@ def test_a_switched_off_connection_refuses_a_test_too(here: World) -> None:
     [("no_phone", "SP-204", 0), ("twins", "SP-203", 0), ("unknown_token", "SP-101", 0), ("broken_image", "SP-302", 1)],
 )
 def test_an_example_that_is_meant_to_fail_does(here: World, example: str, code: str, tasks: int) -> None:
-    sent = send_test.send(here.connection, here.nord, example)
-    problems = [step.problem.code for step in send_test.steps(sent) if step.problem]
+    sent = send(here.connection, here.nord, example)
+    problems = [step.problem.code for step in outcome.steps(sent) if step.problem]
     assert problems == [code]
     assert Task.objects.count() == tasks
-    assert send_test.EXAMPLES[example].fails
+    assert examples.EXAMPLES[example].fails
     # Ours, and not a stranger's.
-    assert {refusal.remote_address for refusal in Refusal.objects.all()} <= {send_test.ADDRESS}
+    assert {refusal.remote_address for refusal in Refusal.objects.all()} <= {ADDRESS}
 
 
 def test_sent_twice_is_one_task(here: World) -> None:
-    sent = send_test.send(here.connection, here.nord, "twice")
+    sent = send(here.connection, here.nord, "twice")
     assert len(sent.answers) == 2
     assert len(sent.event_ids) == 1
     assert Task.objects.count() == 1
 
 
 def test_a_closed_example_closes_its_task(here: World) -> None:
-    send_test.send(here.connection, here.nord, "closed")
+    send(here.connection, here.nord, "closed")
     assert Case.objects.get().status == "cancelled"
     assert Task.objects.get().status == "cancelled"
 
 
 def test_nothing_leaves_the_house_for_a_test(here: World) -> None:
     Connection.objects.update(send_case_number=True, send_messages=True)
-    send_test.send(here.connection, here.nord, "fire")
+    send(here.connection, here.nord, "fire")
     case = Case.objects.get()
     assert outbox.send_message(case, "x", "y") is None
     assert outbox.send_case_number(case) is None
@@ -108,24 +112,24 @@ def test_no_header_makes_a_delivery_a_test(here: World, client: Client) -> None:
 
 
 def test_a_real_event_makes_a_test_case_real(here: World) -> None:
-    sent = send_test.send(here.connection, here.nord, "fire")
+    sent = send(here.connection, here.nord, "fire")
     case = Case.objects.get(number=sent.case_number)
     handle(here, assignment(case={"id": case.case_id, "number": case.number, "token": None}))
     case.refresh_from_db()
     assert not case.is_test
-    assert send_test.remove(send_test.tests()) == 0
+    assert cleanup.remove(cleanup.tests()) == 0
     assert Case.objects.filter(pk=case.pk).exists()
 
 
 def test_all_test_cases_are_deleted_and_nothing_else(here: World) -> None:
     handle(here, assignment())
     real = (Task.objects.get().pk, Customer.objects.get().pk, InboundEvent.objects.get().pk)
-    for example in send_test.EXAMPLES:
-        send_test.send(here.connection, here.nord, example)
-    assert send_test.tests().count() == 7
+    for example in examples.EXAMPLES:
+        send(here.connection, here.nord, example)
+    assert cleanup.tests().count() == 7
     stored = [image.file for image in TaskImage.objects.exclude(task=real[0])]
     assert len(stored) == 8 + 2 + 1 + 1
-    assert send_test.remove(send_test.tests()) == 7
+    assert cleanup.remove(cleanup.tests()) == 7
     assert (Task.objects.get().pk, Customer.objects.get().pk, InboundEvent.objects.get().pk) == real
     assert not [file for file in stored if file.storage.exists(file.name)]
     assert set(ImagePull.objects.values_list("service__case__is_test", flat=True)) == {False}
@@ -137,24 +141,24 @@ def test_a_real_case_that_somebody_marked_as_a_test_is_never_deleted(here: World
     case = Case.objects.get()
     casework.mark_test(case, get_user_model().objects.get(username="mette"), True)
     assert Case.objects.get().is_test
-    assert send_test.remove(send_test.tests()) == send_test.remove(Case.objects.all()) == 0
-    assert send_test.prune(timezone.now() + timedelta(days=400)) == 0
+    assert cleanup.remove(cleanup.tests()) == cleanup.remove(Case.objects.all()) == 0
+    assert cleanup.prune(timezone.now() + timedelta(days=400)) == 0
     assert (Case.objects.count(), Task.objects.count(), InboundEvent.objects.count()) == (1, 1, 1)
 
 
 def test_a_test_case_goes_after_a_day_unless_it_is_kept(here: World) -> None:
-    send_test.send(here.connection, here.nord, "fire")
-    kept = send_test.send(here.connection, here.nord, "fire", keep=True)
+    send(here.connection, here.nord, "fire")
+    kept = send(here.connection, here.nord, "fire", keep=True)
     now = timezone.now()
-    assert send_test.prune(now) == 0
-    assert send_test.prune(now + timedelta(days=2)) == 1
+    assert cleanup.prune(now) == 0
+    assert cleanup.prune(now + timedelta(days=2)) == 1
     assert Case.objects.get().number == kept.case_number
 
 
 def test_without_a_valid_token_nothing_is_sent(here: World) -> None:
     SecurityToken.objects.all().delete()
-    with pytest.raises(send_test.NoToken) as error:
-        send_test.send(here.connection, here.nord, "fire")
+    with pytest.raises(NoToken) as error:
+        send(here.connection, here.nord, "fire")
     assert error.value.problem.code == "SP-412"
     assert not InboundEvent.objects.exists()
 
@@ -179,5 +183,5 @@ def test_the_command_says_no_clearly(here: World) -> None:
     Connection.objects.update(switch="off")
     with pytest.raises(CommandError, match="did not get through"):
         call_command("scalepoint_send_test")
-    inbox.drain()
+    run.drain()
     assert not Case.objects.exists()

@@ -7,8 +7,18 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import cases, casework, inbox
-from scalepoint_integration.models import Case, ImagePull, InboundEvent, OfficeNote, OutboundEvent, UserSettings
+from scalepoint_integration.handling import run
+from scalepoint_integration.models import (
+    Case,
+    ImagePull,
+    InboundEvent,
+    OfficeNote,
+    OutboundEvent,
+    UserSettings,
+    registers,
+)
+from scalepoint_integration.office import casework
+from scalepoint_integration.office.anonymise import anonymise
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
 from tasks.models import Task, TaskContact, TaskImage, TaskTemplate
@@ -131,7 +141,7 @@ def test_the_chosen_company_runs_what_waited(world: World, ole: Any) -> None:
     event = merged(assignment(), {"case": {"policy": {"insuranceCompany": {"alias": "unheard-of"}}}})
     receive(world, event)
     InboundEvent.objects.update(insurer=None)
-    inbox.drain()
+    run.drain()
     assert the_case().problem_code == "SP-111"
     with pytest.raises(NeedsPerson):
         casework.choose_customer(the_case(), ole, None)
@@ -154,12 +164,12 @@ def test_run_now_leaves_what_is_not_switched_on_and_other_events(world: World) -
     first, second = sorted(receive(world, assignment(), assignment(2)), key=lambda event: event.pk)
     world.connection.switch = "paused"
     world.connection.save()
-    assert inbox.run_now(InboundEvent.objects.filter(pk=first.pk)) == 0
+    assert run.run_now(InboundEvent.objects.filter(pk=first.pk)) == 0
     world.connection.switch = "on"
     world.connection.save()
-    assert inbox.run_now(InboundEvent.objects.filter(pk=first.pk)) == 1
+    assert run.run_now(InboundEvent.objects.filter(pk=first.pk)) == 1
     assert [*InboundEvent.objects.order_by("pk").values_list("status", flat=True)] == ["done", "pending"]
-    assert inbox.run_now(InboundEvent.objects.filter(pk=first.pk)) == 0
+    assert run.run_now(InboundEvent.objects.filter(pk=first.pk)) == 0
     second.refresh_from_db()
     assert second.claims == 0
 
@@ -313,10 +323,10 @@ def everything_about(case: Case) -> str:
 def test_an_anonymised_person_does_not_come_back(world: World, ole: Any) -> None:
     handle(world, assignment(), message(8, "m1"))
     case = the_case()
-    facts = cases.read(case.facts, CaseFacts)
+    facts = registers.read(case.facts, CaseFacts)
     persons = [facts.holder_name, facts.holder_phone, facts.holder_email, facts.policy_number, "Kim Opdigtet"]
     assert all(each in everything_about(case) for each in persons if each)
-    casework.anonymise(case, ole)
+    anonymise(case, ole)
     for _each in range(2):
         case = the_case()
         told = everything_about(case).replace("Kim Opdigtet Udlejning", "")
@@ -333,7 +343,7 @@ def test_a_customer_with_other_work_keeps_the_name(world: World, ole: Any) -> No
     handle(world, assignment())
     customer = Customer.objects.get()
     Task.objects.create(title="noget andet", customer=customer)
-    casework.anonymise(the_case(), ole)
+    anonymise(the_case(), ole)
     handle(world, merged(assignment(), {"timestamp": "2032-06-01T00:00:00Z"}))
     customer.refresh_from_db()
     assert customer.name == "Inga Eksempelsen"
@@ -343,6 +353,6 @@ def test_the_company_as_customer_is_no_person(world: World, ole: Any) -> None:
     world.connection.customer_is = "insurer"
     world.connection.save()
     handle(world, assignment())
-    casework.anonymise(the_case(), ole)
+    anonymise(the_case(), ole)
     assert InsuranceCompany.objects.get(pk=world.nord.pk).customer == Customer.objects.get()
     assert Customer.objects.get().name == world.nord.name

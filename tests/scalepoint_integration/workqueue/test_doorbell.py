@@ -9,7 +9,8 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from scalepoint_integration import doorbell, jobs
+from scalepoint_integration import jobs
+from scalepoint_integration.workqueue import doorbell
 from tests.live import eventually
 
 
@@ -50,7 +51,7 @@ def test_without_a_broker_nothing_is_raised_and_little_is_said(
 ) -> None:
     cache = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {"default": cache}
-    with caplog.at_level(logging.INFO, "scalepoint_integration.doorbell"):
+    with caplog.at_level(logging.INFO, "scalepoint_integration.workqueue.doorbell"):
         begun = time.monotonic()
         for _each in range(50):
             doorbell.ring("drain")

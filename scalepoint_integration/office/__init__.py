@@ -1,0 +1,1 @@
+"""What people in the office do and see, without a page."""

@@ -1,0 +1,8 @@
+"""Test cases: sent through the very endpoint that Scalepoint calls, marked as a test, and deleted again.
+
+>>> sent = send(connection, insurer, "water")
+>>> [step.text for step in steps(sent)]
+
+Nothing leaves the house for a test case: no mail, no call to Scalepoint. examples.py says what can be sent, send.py
+sends it, outcome.py tells what became of it, cleanup.py deletes it.
+"""

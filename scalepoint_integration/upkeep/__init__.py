@@ -1,0 +1,1 @@
+"""The periodic work, without Celery: sweep what rings missed, watch for silence, prune by retention."""
