@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from crm.formats import moment
 from crm.models import CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
+from scalepoint_integration.images.addresses import is_local
 from scalepoint_integration.models import Case, Connection, InboundEvent, ScalepointMail
 from scalepoint_integration.models.heartbeat import alive
 
@@ -118,7 +118,7 @@ def _address(connection: Connection, now: datetime, base: str) -> Row:
     problems = []
     if not address.startswith("https://"):
         problems.append(_("The address begins with http. Scalepoint can only send to https."))
-    if _is_local(host):
+    if is_local(host):
         problems.append(
             _("The address leads to this computer or your own network (%(host)s). Scalepoint can't reach it.")
             % {"host": host or address}
@@ -305,15 +305,6 @@ def _host(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:
         return ""
-
-
-def _is_local(host: str) -> bool:
-    """Whether it is a name or number that nobody outside can reach. A hint for people: nothing is opened by it."""
-    try:
-        number = ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
-    return not number.is_global
 
 
 def _some(names: list[str]) -> str:

@@ -26,7 +26,6 @@ from scalepoint_integration.models import Case, Connection, EventAttempt, Inboun
 from scalepoint_integration.models.heartbeat import alive
 
 PERIODS = (7, 30, 90)
-OPEN = (Case.Status.NEW, Case.Status.NEEDS_ACTION, Case.Status.IN_PROGRESS)
 ROWS = 10_000
 # Who sends on fewer days than this in the last SILENCE_WINDOW days has no habit that could be broken.
 SILENCE_WINDOW = 90
@@ -69,9 +68,9 @@ def tab(name: str, reader: Any, today: date) -> Q:
     return {
         "needs_action": Q(status=Case.Status.NEEDS_ACTION),
         "new": Q(status=Case.Status.NEW),
-        "unassigned": Q(status__in=OPEN, responsible=None),
-        "overdue": Q(status__in=OPEN, deadline__lt=today),
-        "mine": Q(status__in=OPEN, responsible=reader),
+        "unassigned": Q(status__in=Case.OPEN, responsible=None),
+        "overdue": Q(status__in=Case.OPEN, deadline__lt=today),
+        "mine": Q(status__in=Case.OPEN, responsible=reader),
     }[name]
 
 
@@ -79,7 +78,7 @@ def counters(scope: Scope, reader: Any) -> dict[str, int]:
     """How many cases, by the names of ``tab``."""
     wanted = {name: tab(name, reader, scope.today) for name in ("needs_action", "new", "unassigned", "overdue", "mine")}
     numbers = {name: Count("pk", filter=condition) for name, condition in wanted.items()}
-    return _cases(scope).filter(status__in=OPEN).aggregate(**numbers)
+    return _cases(scope).filter(status__in=Case.OPEN).aggregate(**numbers)
 
 
 def failed_events(scope: Scope) -> int:

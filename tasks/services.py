@@ -174,9 +174,8 @@ def prune_files(today: date, days: int = 7) -> int:
 
 def _move(task: Task, *, to: Task.Status, reason: str, when_open: bool) -> bool:
     """Change the status if it still is what the caller thinks; of two at once only one moves it."""
-    closed = [Task.Status.DONE, Task.Status.CANCELLED]
     rows = Task.objects.filter(pk=task.pk)
-    rows = rows.exclude(status__in=closed) if when_open else rows.filter(status__in=closed)
+    rows = rows.filter(status__in=Task.OPEN if when_open else Task.ENDED)
     changes = fit(Task, {"status": to, "closed_reason": reason}) | {"updated_at": timezone.now()}
     if not rows.update(**changes):
         return False

@@ -39,7 +39,7 @@ from crm.models import Customer, InsuranceCompany, Team
 from scalepoint_integration import followup, lifecycle, timeline
 from scalepoint_integration.admin import event_page, money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
-from scalepoint_integration.admin.caselist import LOOKS, damage_of, facts_of, place_of
+from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
@@ -339,7 +339,7 @@ _LINKED = {"SP-201": "defaults", "SP-202": "defaults", "SP-205": "defaults", "SP
 
 def boxes(case: Case, services: list[Service], pulls: list[ImagePull], site: str) -> list[Box]:
     found = []
-    if case.problem_code and case.status not in (Case.Status.CLOSED, Case.Status.CANCELLED):
+    if case.problem_code and case.is_open:
         found.append(_problem_box(case, site))
     found += [Box(describe(flag["code"]), "decide") for flag in case.flags if followup.still_true(case, flag)]
     found += [Box(describe(code), "linked", CHANGE, (), _settings_page(case, code, site)) for code in case.notices]
@@ -384,7 +384,7 @@ def _settings_page(case: Case, code: str, site: str) -> str:
 
 def facts(case: Case, services: list[Service]) -> list[tuple[Any, Any, Any]]:
     """Label, value, and where it came from."""
-    told, insurer = facts_of(case), _("came from: %(who)s") % {"who": case.insurer or _("Scalepoint")}
+    told, insurer = case.known, _("came from: %(who)s") % {"who": case.insurer or _("Scalepoint")}
     reach = " · ".join(filter(None, (told.holder_phone, told.holder_mobile, told.holder_email)))
     closed = lifecycle.closing(case.lifecycle)
     ended = f"{moment(datetime.fromisoformat(closed['at']))} · {lifecycle.in_words(closed)}" if closed else ""
@@ -394,8 +394,8 @@ def facts(case: Case, services: list[Service]) -> list[tuple[Any, Any, Any]]:
         (_("Telephone and e-mail"), reach, insurer),
         (_("Insurance company"), case.insurer, ""),
         (_("Policy and claim number"), policy, insurer),
-        (_("Damage address"), place_of(case), insurer),
-        (_("Damage type"), damage_of(case), insurer),
+        (_("Damage address"), told.place.line, insurer),
+        (_("Damage type"), told.damage, insurer),
         (_("Date of loss"), told.accident_date and day(told.accident_date), insurer),
         (_("Responsibility"), told.responsibility, insurer),
         (_("Description"), told.damage_description, insurer),
@@ -559,17 +559,17 @@ class CasePage(BigTableAdmin):
         )
         shown = boxes(case, services, pulls, self.admin_site.name)
         kind, icon = LOOKS[Case.Status(case.status)]
-        told = facts_of(case)
-        open_case = case.status not in (Case.Status.CLOSED, Case.Status.CANCELLED)
+        told = case.known
+        open_case = case.is_open
         assign = AssignForm(initial={"responsible": case.responsible_id, "team": case.team_id})
-        place = place_of(case)
+        place = told.place.line
         events: list[Any] = list(InboundEvent.objects.filter(case=case).defer("body").order_by("-pk")[:_SHOWN])
         for event in events:
             event.words = event_page.in_words(event)
         return {
             "case": case,
             "may": may,
-            "title": " · ".join(filter(None, (str(case), damage_of(case), place))),
+            "title": " · ".join(filter(None, (str(case), told.damage, place))),
             "subtitle": "",
             "look": {"kind": kind, "icon": icon, "word": case.get_status_display()},
             "overdue": open_case and case.deadline is not None and case.deadline < timezone.localdate(),

@@ -315,7 +315,7 @@ def _previews(request: HttpRequest, connection: Connection, count: int) -> list[
     shown = []
     for case in found:
         ordered: dict[str, Any] = next((service.facts for service in case.services.all()), {})
-        facts = registers.read(case.facts, CaseFacts), registers.read(ordered, ServiceFacts)
+        facts = case.known, registers.read(ordered, ServiceFacts)
         assert case.insurer is not None  # noqa: S101  for the type checker
         shown.append(Preview(case, foresee(connection, case.insurer, *facts)))
     return shown

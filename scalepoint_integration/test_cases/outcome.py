@@ -48,7 +48,7 @@ def steps(sent: Sent) -> list[Step]:
         found.append(Step("good", gettext("Task %(title)s") % {"title": service.task}, service.task))
     found += [_trouble(event) for event in events if event.status != InboundEvent.Status.DONE]
     found += _images(case)
-    if case.status in (Case.Status.CLOSED, Case.Status.CANCELLED):
+    if not case.is_open:
         found.append(Step("good", gettext("The case was closed again: %(how)s") % {"how": case.get_status_display()}))
     for person in notices.would_be_told(case) if case.customer else ():
         found.append(Step("good", gettext("Mail to %(person)s (shown, not sent)") % {"person": person}))

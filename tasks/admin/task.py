@@ -42,8 +42,7 @@ class DeadlineFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if self.value() != "1":
             return queryset
-        waiting = [Task.Status.NEW, Task.Status.IN_PROGRESS]
-        return queryset.filter(deadline__lt=timezone.localdate(), status__in=waiting)
+        return queryset.filter(deadline__lt=timezone.localdate(), status__in=Task.OPEN)
 
 
 class CheckItemInline(CheckItemInlineBase):
