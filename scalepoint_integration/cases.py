@@ -175,7 +175,7 @@ def _become_one(case: Case, other: Case) -> None:
         case.save(update_fields=["status", "problem_code", "problem_facts", "updated_at"])
         raise
     merging.absorb(case, other)
-    case.search_text = _search_text(registers.read(case.facts, CaseFacts))
+    case.search_text = _search_text(case.known)
     case.save(update_fields=["search_text"])
 
 
@@ -205,7 +205,7 @@ def tell(case: Case, said: CaseFacts, at: datetime) -> None:
         silent = CaseFacts()
         said = replace(said, **{name: getattr(silent, name) for name in PERSONAL})
     case.facts = registers.merge(case.facts, said, at)
-    case.search_text = _search_text(registers.read(case.facts, CaseFacts))
+    case.search_text = _search_text(case.known)
 
 
 def notice(event: InboundEvent, code: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,15 +15,14 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.http.request import validate_host
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
+from crm.formats import moment
 from crm.models import CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
+from scalepoint_integration.images.addresses import is_local
 from scalepoint_integration.models import Case, Connection, InboundEvent, ScalepointMail
 from scalepoint_integration.models.heartbeat import alive
 
@@ -120,7 +118,7 @@ def _address(connection: Connection, now: datetime, base: str) -> Row:
     problems = []
     if not address.startswith("https://"):
         problems.append(_("The address begins with http. Scalepoint can only send to https."))
-    if _is_local(host):
+    if is_local(host):
         problems.append(
             _("The address leads to this computer or your own network (%(host)s). Scalepoint can't reach it.")
             % {"host": host or address}
@@ -191,7 +189,7 @@ def _mail(connection: Connection, mail: ScalepointMail | None) -> Row:
     text = _("The mail to Scalepoint is sent")
     if mail is None:
         return Row("mail", Status.MISSING, text, _("You"), action=_to(_("Write the mail"), "setup_mail", of=connection))
-    proof = _moment(mail.sent_at)
+    proof = moment(mail.sent_at)
     if mail.sent_by:
         proof = _("%(when)s by %(user)s") % {"when": proof, "user": mail.sent_by}
     return Row("mail", Status.DONE, text, _("You"), proof, _to(_("See mail"), "setup_sent_mail", mail.pk))
@@ -255,7 +253,7 @@ def _test_case(connection: Connection) -> Row:
         Status.DONE if newest else Status.MISSING,
         _("A test case came all the way through"),
         _("You"),
-        _moment(newest) if newest else "",
+        moment(newest) if newest else "",
         _to(_("Test again") if newest else _("Send a test case"), "testcase_changelist", of=connection),
     )
 
@@ -265,7 +263,7 @@ def _first_case(connection: Connection) -> Row:
     first = Case.objects.filter(connection=connection, is_test=False).order_by("pk").first()
     if first is None:
         return Row("first_case", Status.WAITING, text, _("Scalepoint"), _("Becomes green by itself."))
-    proof = f"{first} · {_moment(first.created_at)}"
+    proof = f"{first} · {moment(first.created_at)}"
     return Row("first_case", Status.DONE, text, _("Scalepoint"), proof, _to(_("See"), "case_change", first.pk))
 
 
@@ -309,22 +307,8 @@ def _host(address: str) -> str:
         return ""
 
 
-def _is_local(host: str) -> bool:
-    """Whether it is a name or number that nobody outside can reach. A hint for people: nothing is opened by it."""
-    try:
-        number = ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
-    return not number.is_global
-
-
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" … (+{len(names) - 3})" if len(names) > 3 else "")
-
-
-def _moment(moment: datetime) -> str:
-    # Translators: a date and a time of day, in Django's date format.
-    return date_format(timezone.localtime(moment), pgettext("date and time", "j M Y, H:i"))
 
 
 def _link(label: str, name: str, *args: Any) -> Action | None:

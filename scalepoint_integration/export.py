@@ -21,7 +21,7 @@ from openpyxl.cell import WriteOnlyCell
 from crm.masks import hide
 from scalepoint_integration import lifecycle
 from scalepoint_integration.errors import describe
-from scalepoint_integration.models import Case, Connection, ImagePull, Service, registers
+from scalepoint_integration.models import Case, Connection, ImagePull, Service
 from scalepoint_integration.payloads.assignment import CaseFacts
 
 LIMIT = 20_000  # cases in one file: 17 s on a busy machine with two cores, before a proxy gives up
@@ -52,10 +52,10 @@ _COLUMNS: tuple[tuple[Any, Callable[[Case, CaseFacts], Cell]], ...] = (
     (_("Policy number"), lambda case, facts: facts.policy_number),
     (_("Policyholder"), lambda case, facts: facts.holder_name),
     (_("Telephone"), lambda case, facts: facts.holder_phone or facts.holder_mobile),
-    (_("Damage address"), lambda case, facts: (facts.damage_address or facts.holder_address).street),
-    (_("Postal code"), lambda case, facts: (facts.damage_address or facts.holder_address).postal_code),
-    (_("City"), lambda case, facts: (facts.damage_address or facts.holder_address).city),
-    (_("Damage type"), lambda case, facts: facts.damage_type or facts.damage_category or facts.damage_cause),
+    (_("Damage address"), lambda case, facts: facts.place.street),
+    (_("Postal code"), lambda case, facts: facts.place.postal_code),
+    (_("City"), lambda case, facts: facts.place.city),
+    (_("Damage type"), lambda case, facts: facts.damage),
     (_("Date of loss"), lambda case, facts: facts.accident_date),
     (_("Customer number"), lambda case, facts: case.customer.customer_number if case.customer else ""),
     (_("Customer"), lambda case, facts: case.customer.name if case.customer else ""),
@@ -157,7 +157,7 @@ def _rows(keys: Sequence[int]) -> list[list[Cell]]:
     images = image_counts(keys)
     rows: list[list[Cell]] = []
     for case in (found[key] for key in keys if key in found):
-        facts = registers.read(case.facts, CaseFacts)
+        facts = case.known
         row = [read(case, facts) for _label, read in _COLUMNS]
         rows.append([*row, "; ".join(tasks.get(case.pk, ())), images.get(case.pk, 0)])
     return rows

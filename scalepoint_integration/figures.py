@@ -13,21 +13,19 @@ from functools import cache
 from typing import Any
 
 import holidays
-from django.contrib.admin.models import ADDITION, DELETION, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.db import connection as database
 from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, TextChoices
 from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from crm import history
 from crm.models import InsuranceCompany, SecurityToken
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, Connection, EventAttempt, InboundEvent, ScalepointMail, Service
 from scalepoint_integration.models.heartbeat import alive
 
 PERIODS = (7, 30, 90)
-OPEN = (Case.Status.NEW, Case.Status.NEEDS_ACTION, Case.Status.IN_PROGRESS)
 ROWS = 10_000
 # Who sends on fewer days than this in the last SILENCE_WINDOW days has no habit that could be broken.
 SILENCE_WINDOW = 90
@@ -70,9 +68,9 @@ def tab(name: str, reader: Any, today: date) -> Q:
     return {
         "needs_action": Q(status=Case.Status.NEEDS_ACTION),
         "new": Q(status=Case.Status.NEW),
-        "unassigned": Q(status__in=OPEN, responsible=None),
-        "overdue": Q(status__in=OPEN, deadline__lt=today),
-        "mine": Q(status__in=OPEN, responsible=reader),
+        "unassigned": Q(status__in=Case.OPEN, responsible=None),
+        "overdue": Q(status__in=Case.OPEN, deadline__lt=today),
+        "mine": Q(status__in=Case.OPEN, responsible=reader),
     }[name]
 
 
@@ -80,7 +78,7 @@ def counters(scope: Scope, reader: Any) -> dict[str, int]:
     """How many cases, by the names of ``tab``."""
     wanted = {name: tab(name, reader, scope.today) for name in ("needs_action", "new", "unassigned", "overdue", "mine")}
     numbers = {name: Count("pk", filter=condition) for name, condition in wanted.items()}
-    return _cases(scope).filter(status__in=OPEN).aggregate(**numbers)
+    return _cases(scope).filter(status__in=Case.OPEN).aggregate(**numbers)
 
 
 def failed_events(scope: Scope) -> int:
@@ -235,99 +233,15 @@ def _median(values: list[float]) -> float | None:
 
 
 # ---- Who changed what ----------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Change:
-    """``kind`` is "+", "~" or "-"; ``what`` the reason that was given, else the names of the fields. ``who`` is ""
-    where it was no person."""
-
-    at: datetime
-    who: str
-    model: type[Any]
-    pk: str
-    name: str
-    kind: str
-    what: str
-
-
-def changes(scope: Scope, models: Iterable[type[Any]]) -> list[Change]:
+def changes(scope: Scope, models: Iterable[type[Any]]) -> list[history.Entry]:
     """The newest changes to rows of these models (those that the reader may see), newest first. The histories say which
     fields; the admin's own log tells of what has no history."""
+    of_one = {Case: Q(insurer=scope.insurer), InsuranceCompany: Q(id=scope.insurer)}
+    told: dict[type[Any], Q] = of_one if scope.insurer else {Case: Q(), Connection: Q(), InsuranceCompany: Q()}
+    told[Case] &= Q(is_test=False)
     models = list(models)
-    found: list[tuple[Any, Change]] = []
-    for model in (Case, Connection, InsuranceCompany):
-        if model in models and not (model is Connection and scope.insurer):
-            found += _history(model, scope)
-    if models and not scope.insurer:
-        # The form that saved a row with a history wrote both.
-        known = [(who, change.model, change.pk, change.at) for who, change in found]
-        for who, change in _admin_log(models):
-            concrete = change.model._meta.concrete_model
-            if not any(each[:3] == (who, concrete, change.pk) and _together(each[3], change.at) for each in known):
-                found.append((who, change))
-    return sorted((change for _who, change in found), key=lambda change: change.at, reverse=True)[:SHOWN]
-
-
-def _history(model: type[Any], scope: Scope) -> list[tuple[Any, Change]]:
-    """Changes, each with the key of who made it. A history keeps whole rows; what differs from the row before is what
-    was changed."""
-    history: Any = model.history.model._default_manager
-    rows = history.filter(history_date__lte=scope.now)
-    if model is Case:
-        rows = rows.filter(is_test=False)
-    if scope.insurer:
-        rows = rows.filter(**{"insurer" if model is Case else "id": scope.insurer})
-    before = history.filter(id=OuterRef("id"), history_id__lt=OuterRef("history_id")).order_by("-history_id")
-    rows = rows.annotate(before=Subquery(before.values("history_id")[:1])).select_related("history_user")
-    newest = list(rows.order_by("-history_id")[:SHOWN])
-    earlier = history.in_bulk([row.before for row in newest if row.before])
-    numbers: dict[Any, Any] = {}
-    if model is Case:  # the number is Scalepoint's, and not kept in the history
-        numbers = Case.objects.only("number", "case_id", "token").in_bulk([row.id for row in newest])
-    found = []
-    for row in newest:
-        old = earlier.get(row.before) if row.history_type == "~" else None
-        fields = [
-            _told(field, row)
-            for field in history.model.tracked_fields
-            if old and getattr(old, field.attname) != getattr(row, field.attname)
-        ]
-        name = str(numbers.get(row.id, row.id)) if model is Case else getattr(row, _NAMES[model])
-        what = row.history_change_reason or ", ".join(fields)
-        who = str(row.history_user) if row.history_user else ""
-        change = Change(row.history_date, who, model, str(row.id), name, row.history_type, what)
-        found.append((row.history_user_id, change))
-    return found
-
-
-def _told(field: Any, row: Any) -> str:
-    """The name of a field, and of a choice also what was chosen. Other values are not told: they may be private."""
-    name = str(field.verbose_name)
-    return f"{name}: {getattr(row, f'get_{field.name}_display')()}" if field.flatchoices else name
-
-
-_NAMES: dict[type[Any], str] = {Connection: "contract_number", InsuranceCompany: "name"}
-
-
-def _admin_log(models: list[type[Any]]) -> list[tuple[Any, Change]]:
-    types = {kind.pk: model for model, kind in _content_types(models).items()}
-    log = LogEntry.objects.filter(content_type__in=types).select_related("user").order_by("-pk")[: 2 * SHOWN]
-    found = []
-    for entry in log:
-        kind = {ADDITION: "+", DELETION: "-"}.get(entry.action_flag, "~")
-        what = entry.get_change_message() if kind == "~" else ""
-        model = types[entry.content_type_id]  # type: ignore[index]
-        who, name = str(entry.user), entry.object_repr
-        change = Change(entry.action_time, who, model, str(entry.object_id), name, kind, what)
-        found.append((entry.user_id, change))
-    return found
-
-
-def _content_types(models: list[type[Any]]) -> dict[type[Any], ContentType]:
-    return ContentType.objects.get_for_models(*models, for_concrete_models=False)
-
-
-def _together(one: datetime, other: datetime) -> bool:
-    return abs(one - other) < timedelta(seconds=5)
+    seen = {model: condition for model, condition in told.items() if model in models}
+    return history.feed(() if scope.insurer else models, SHOWN, seen, scope.now)
 
 
 # ---- The state of a connection -------------------------------------------------------------------------------------

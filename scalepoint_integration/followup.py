@@ -23,7 +23,6 @@ from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task, TaskNote
 
 WORKED_ON = "SP-206"
-_CLOSED = (Task.Status.DONE, Task.Status.CANCELLED)
 
 
 def apply(case: Case, adapter: Adapter) -> None:
@@ -44,7 +43,8 @@ def apply(case: Case, adapter: Adapter) -> None:
 def still_true(case: Case, flag: Mapping[str, str]) -> bool:
     """Whether a flag still asks somebody to decide: not once the task was closed by hand."""
     return (
-        flag["code"] != WORKED_ON or case.services.filter(task__isnull=False).exclude(task__status__in=_CLOSED).exists()
+        flag["code"] != WORKED_ON
+        or case.services.filter(task__isnull=False).exclude(task__status__in=Task.ENDED).exists()
     )
 
 
@@ -65,9 +65,9 @@ def _close_or_reopen(case: Case, service: Service, adapter: Adapter) -> bool:
         cancelled, wanted = bool(closed["terminated"]), _closing_fields(closed)
         if wanted == {name: service.applied.get(name) for name in wanted}:
             return False
-        if task.status in _CLOSED and task.status != ours:
+        if task.status in Task.ENDED and task.status != ours:
             return False  # a person closed it, for a reason of their own
-        if task.status not in _CLOSED and _worked_on(task):
+        if task.status not in Task.ENDED and _worked_on(task):
             return True
         if task.status == ours:
             # Closed by us before, for another reason than the one that holds now.

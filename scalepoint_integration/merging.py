@@ -29,7 +29,6 @@ from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.workqueue import NeedsPerson
 
 # Of two cases that are open the one that asks for more.
-_OPEN: tuple[str, ...] = (Case.Status.NEW, Case.Status.IN_PROGRESS, Case.Status.NEEDS_ACTION)
 # What the office wrote on a case.
 _OFFICE = ("responsible", "team", "deadline", "unread", "taken_at", "approved_at", "anonymised_at", "test_kept")
 _TEXTS = ("channel", "sender_name", "sender_email", "sender_phone", "sender_type", "sender_role", "subject", "content")
@@ -89,8 +88,8 @@ def _join_rows(case: Case, other: Case) -> None:
         # Both wrote on the one customer: what still stands there is ours.
         stands = {name: text for name, text in other.applied.items() if getattr(case.customer, name, None) == text}
         case.applied = {**other.applied, **case.applied, **stands}
-    if case.status in _OPEN and other.status in _OPEN:
-        case.status = max(case.status, other.status, key=_OPEN.index)
+    if case.is_open and other.is_open:
+        case.status = max(map(Case.Status, (case.status, other.status)), key=Case.OPEN.index)
     elif case.status == Case.Status.NEW and "holds" not in other.lifecycle:
         case.status = other.status  # closed by hand
     if case.problem_code == "SP-207":

@@ -26,8 +26,7 @@ from django.utils import translation
 from scalepoint_integration import queues, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
-from scalepoint_integration.models import Case, CaseMessage, Connection, InboundEvent, Notice, UserSettings, registers
-from scalepoint_integration.payloads.assignment import CaseFacts
+from scalepoint_integration.models import Case, CaseMessage, Connection, InboundEvent, Notice, UserSettings
 from scalepoint_integration.workqueue import LeaseLost, RetryableError
 from scalepoint_integration.workqueue.doorbell import ring
 
@@ -185,9 +184,7 @@ def _line(item: Notice, case: Case | None) -> dict[str, Any]:
     facts = item.facts
     line: dict[str, Any] = {"case": case, "url": _url("case", case.pk) if case else "", **facts}
     if case:
-        told = registers.read(case.facts, CaseFacts)
-        place = told.damage_address or told.holder_address
-        line |= {"damage": told.damage_type or told.damage_category or told.damage_cause, "city": place.city}
+        line |= {"damage": case.known.damage, "city": case.known.place.city}
     if item.kind == Kind.FAILURE:
         line |= {"problem": describe(facts["code"], facts["facts"]), "url": _url("inboundevent", facts["event"])}
     return line

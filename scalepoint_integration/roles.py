@@ -37,7 +37,7 @@ _TASK_PARTS = ("taskcheckitem", "tasknote", "taskcontact")
 ROLES = (
     Role(
         "reader",
-        {"en": "Scalepoint – reader", "da": "Scalepoint – læser"},  # noqa: RUF001
+        {"en": "Scalepoint – reader", "da": "Scalepoint – læser"},
         (
             *_all(_SP, "view", "overview", "case", "service", "casemessage", "caseattachment", "casenote"),
             *_all(_SP, "view", "officenote", "inboundevent", "eventattempt", "refusal", "imagepull", "historicalcase"),
@@ -47,7 +47,7 @@ ROLES = (
     ),
     Role(
         "handler",
-        {"en": "Scalepoint – case handler", "da": "Scalepoint – sagsbehandler"},  # noqa: RUF001
+        {"en": "Scalepoint – case handler", "da": "Scalepoint – sagsbehandler"},
         (
             *_all(_SP, "change", "case", "service"),
             *_all(_SP, "add", "officenote"),
@@ -61,7 +61,7 @@ ROLES = (
     ),
     Role(
         "administrator",
-        {"en": "Scalepoint – administrator", "da": "Scalepoint – administrator"},  # noqa: RUF001
+        {"en": "Scalepoint – administrator", "da": "Scalepoint – administrator"},
         (
             *_all(_SP, "view change", "setup", "defaultvalues"),
             *_all(_SP, "view add change", "connection"),
@@ -81,7 +81,7 @@ ROLES = (
     ),
     Role(
         "technician",
-        {"en": "Scalepoint – technician", "da": "Scalepoint – teknik"},  # noqa: RUF001
+        {"en": "Scalepoint – technician", "da": "Scalepoint – teknik"},
         (f"{_SP}.view_raw_payload", f"{_SP}.delete_test_data"),
     ),
 )

@@ -6,13 +6,13 @@ Bounded, and a fixed number of queries however much happened.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db.models import Count, Max
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from crm import history
 from scalepoint_integration import cases
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, EventAttempt, ImagePull, InboundEvent, OutboundEvent
@@ -114,36 +114,13 @@ def _tasks(case: Case, limit: int) -> Iterator[Entry]:
 
 
 def _changes(case: Case, limit: int) -> Iterator[Entry]:
-    """Each line of the history that differs from the one before it, in the words of the fields."""
-    rows = list(
-        case.history.select_related("history_user", "insurer", "customer", "responsible", "team").order_by(
-            "-history_id"
-        )[: limit + 1]
-    )
-    for new, old in zip(rows, [*rows[1:], None], strict=False):
-        changed = [name for name in _FIELDS if old is None or _raw(new, name) != _raw(old, name)]
-        if old is None and len(rows) > limit:
-            continue  # what stood before it is not known here
-        words = [f"{Case._meta.get_field(name).verbose_name}: {_shown(new, name)}" for name in changed]  # type: ignore[union-attr]
-        if old is None:
-            words = [word for word, name in zip(words, changed, strict=True) if _raw(new, name)]
-        reason = new.history_change_reason
-        if reason and reason not in cases.MARKED.values():
-            words.append(reason)
+    """Each time it was saved with another value in one of the fields, in their words."""
+    for save in history.saves(case, limit, _FIELDS):
+        words = [f"{change.verbose_name}: {change.new}" for change in save.changes]
+        if save.reason and save.reason not in cases.MARKED.values():
+            words.append(save.reason)
         if words:
-            yield Entry(new.history_date, "office", capfirst(" · ".join(words)), str(new.history_user or ""))
-
-
-def _raw(row: Any, name: str) -> Any:
-    return getattr(row, Case._meta.get_field(name).attname)  # type: ignore[union-attr]
-
-
-def _shown(row: Any, name: str) -> str:
-    if name == "status":
-        return str(Case.Status(row.status).label)
-    if name in ("is_test", "anonymised_at"):
-        return _("yes") if getattr(row, name) else _("no")
-    return str(getattr(row, name) or _("none"))
+            yield Entry(save.at, "office", capfirst(" · ".join(words)), save.who)
 
 
 _SOURCES = (_events, _tries, _messages, _notes, _sendings, _images, _tasks, _changes)

@@ -51,7 +51,7 @@ def compose(template: TaskTemplate | None, title: str, description: str) -> tupl
     if template is None:
         return title, description
     if template.title and not title.startswith(template.title):
-        title = " – ".join(filter(None, [template.title, title]))  # noqa: RUF001
+        title = " – ".join(filter(None, [template.title, title]))
     if not description.startswith(template.description):
         description = "\n\n".join(filter(None, [template.description.strip(), description.strip()]))
     return title or template.name, description
@@ -174,9 +174,8 @@ def prune_files(today: date, days: int = 7) -> int:
 
 def _move(task: Task, *, to: Task.Status, reason: str, when_open: bool) -> bool:
     """Change the status if it still is what the caller thinks; of two at once only one moves it."""
-    closed = [Task.Status.DONE, Task.Status.CANCELLED]
     rows = Task.objects.filter(pk=task.pk)
-    rows = rows.exclude(status__in=closed) if when_open else rows.filter(status__in=closed)
+    rows = rows.filter(status__in=Task.OPEN if when_open else Task.ENDED)
     changes = fit(Task, {"status": to, "closed_reason": reason}) | {"updated_at": timezone.now()}
     if not rows.update(**changes):
         return False

@@ -16,15 +16,12 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.history import HistoryAdmin
+from crm.formats import DATE_INPUTS
 
 
 def badge(kind: str, icon: str, word: Any) -> SafeString:
     """A state as colour, icon and word. Kinds: good, busy, wait, bad, and "" for grey."""
     return format_html('<span class="state state-{}"><span aria-hidden="true">{}</span> {}</span>', kind, icon, word)
-
-
-# As people write dates here, whatever the language of the page; the last one is the browser's own.
-DATE_FORMATS = ["%d.%m.%Y", "%d-%m-%Y", "%d/%m-%Y", "%d/%m/%Y", "%Y-%m-%d"]
 
 
 class DateAndTime(AdminSplitDateTime):
@@ -40,8 +37,8 @@ class DateAndTime(AdminSplitDateTime):
 FORM_FIELDS: dict[Any, Any] = {
     # An address that was typed without its beginning; without a word here Django warns until 6.0.
     models.URLField: {"assume_scheme": "https"},
-    models.DateField: {"input_formats": DATE_FORMATS},
-    models.DateTimeField: {"input_date_formats": DATE_FORMATS, "widget": DateAndTime},
+    models.DateField: {"input_formats": DATE_INPUTS},
+    models.DateTimeField: {"input_date_formats": DATE_INPUTS, "widget": DateAndTime},
     models.TextField: {"widget": AdminTextareaWidget({"rows": 6})},
 }
 

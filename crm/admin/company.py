@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import FORM_FIELDS, OfficeAdmin, badge
 from crm.admin.customer import FACTS
+from crm.formats import NOTHING
 from crm.models import InsuranceCompany, SecurityToken
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class InsuranceCompanyAdmin(OfficeAdmin):
 
     @admin.display(description=_("alias / sub-alias"), ordering="alias")
     def aliases(self, company: InsuranceCompany) -> str:
-        return f"{company.alias} / {company.sub_alias or '–'}"  # noqa: RUF001
+        return f"{company.alias} / {company.sub_alias or NOTHING}"
 
     @admin.display(description=_("token"))
     def tokens_now(self, company: InsuranceCompany) -> SafeString:

@@ -18,7 +18,6 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.http import content_disposition_header
@@ -28,10 +27,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from crm.admin.base import ResponsibleFilter, active, badge
+from crm.formats import NOTHING, day, when
 from crm.models import InsuranceCompany, Team
 from scalepoint_integration import export, figures, lifecycle, settlements
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
-from scalepoint_integration.admin.pages import when
 from scalepoint_integration.errors import describe
 from scalepoint_integration.followup import WORKED_ON
 from scalepoint_integration.models import (
@@ -40,13 +39,10 @@ from scalepoint_integration.models import (
     InboundEvent,
     SavedView,
     Service,
-    registers,
 )
 from scalepoint_integration.office import casework
 from scalepoint_integration.office.search import matches
-from scalepoint_integration.payloads.assignment import CaseFacts
 
-NOTHING = "–"  # noqa: RUF001
 LOOKS = {
     Case.Status.NEW: ("wait", "●"),
     Case.Status.NEEDS_ACTION: ("bad", "⚠"),
@@ -54,7 +50,6 @@ LOOKS = {
     Case.Status.CLOSED: ("good", "✔"),
     Case.Status.CANCELLED: ("", "✖"),
 }
-OPEN = (Case.Status.NEW, Case.Status.NEEDS_ACTION, Case.Status.IN_PROGRESS)
 AT_ONCE = 200  # cases that one action changes: each is locked and saved with its history
 MOST_VIEWS = 50
 _COLUMNS_KEY = "scalepoint_case_columns"
@@ -111,7 +106,7 @@ def tab_conditions(user: Any) -> dict[str, Q]:
 
 def tab_counts(user: Any) -> dict[str, str]:
     """How many cases are under each tab, in one query over no more than CAP open cases. Test cases never count."""
-    opened = Case.objects.filter(status__in=OPEN, is_test=False).order_by()[:CAP]
+    opened = Case.objects.filter(status__in=Case.OPEN, is_test=False).order_by()[:CAP]
     conditions = tab_conditions(user)
     counts = opened.aggregate(
         open=Count("pk"), **{f"in_{tab}": Count("pk", filter=wanted) for tab, wanted in conditions.items()}
@@ -156,7 +151,7 @@ class StatusFilter(Choice):
 
     def conditions(self, request: HttpRequest) -> dict[str, tuple[Any, Q]]:
         each = {value: (label, Q(status=value)) for value, label in Case.Status.choices}
-        return {"open": (_("All open"), Q(status__in=OPEN)), **each}
+        return {"open": (_("All open"), Q(status__in=Case.OPEN)), **each}
 
 
 class InsurerFilter(Choice):
@@ -251,14 +246,14 @@ class ReasonFilter(Choice):
     title, parameter_name = _("reason for closing"), "reason"
 
     def conditions(self, request: HttpRequest) -> dict[str, tuple[Any, Q]]:
-        closed = Q(status__in=(Case.Status.CLOSED, Case.Status.CANCELLED), lifecycle__closed__isnull=False)
+        closed = Q(status__in=Case.ENDED, lifecycle__closed__isnull=False)
         own = gettext("The company's own reason")
         choices = {
             reason: (gettext(label) if label else own, closed & Q(lifecycle__closed__reason__iexact=reason))
             for reason, label in lifecycle.REASONS.items()
         }
         usual, wanted = choices["None"]
-        ours = Q(status__in=(Case.Status.CLOSED, Case.Status.CANCELLED), lifecycle__closed__isnull=True)
+        ours = Q(status__in=Case.ENDED, lifecycle__closed__isnull=True)
         return {
             **choices,
             "None": (usual, wanted | closed & Q(lifecycle__closed__reason="")),
@@ -420,15 +415,15 @@ class CaseList(BigTableAdmin):
 
     @admin.display(description=_("policyholder"))
     def holder_name(self, case: Case) -> str:
-        return facts_of(case).holder_name or NOTHING
+        return case.known.holder_name or NOTHING
 
     @admin.display(description=_("damage address"))
     def damage_place(self, case: Case) -> str:
-        return place_of(case) or NOTHING
+        return case.known.place.line or NOTHING
 
     @admin.display(description=_("damage type"))
     def damage_kind(self, case: Case) -> str:
-        return damage_of(case) or NOTHING
+        return case.known.damage or NOTHING
 
     @admin.display(description=_("responsible"))
     def responsible_name(self, case: Case) -> Any:
@@ -439,7 +434,7 @@ class CaseList(BigTableAdmin):
         kind, icon = LOOKS[Case.Status(case.status)]
         shown = badge(kind, icon, case.get_status_display())
         closed = lifecycle.closing(case.lifecycle)
-        if closed and case.status not in OPEN:
+        if closed and not case.is_open:
             shown = format_html('{}<span class="because">{}</span>', shown, lifecycle.in_words(closed))
         problems = [(case.problem_code, case.problem_facts)] if case.problem_code else []
         undecided = any(task.is_open for task in getattr(case, "tasks_found", ()))
@@ -453,8 +448,8 @@ class CaseList(BigTableAdmin):
     def due(self, case: Case) -> Any:
         if case.deadline is None:
             return NOTHING
-        shown = date_format(case.deadline, "SHORT_DATE_FORMAT")
-        late = case.status in OPEN and case.deadline < timezone.localdate()
+        shown = day(case.deadline)
+        late = case.is_open and case.deadline < timezone.localdate()
         return format_html("{} {}", shown, badge("bad", "⏰", _("Overdue"))) if late else shown
 
     @admin.display(description=_("received"), ordering="created_at")
@@ -475,7 +470,7 @@ class CaseList(BigTableAdmin):
 
     @admin.display(description=_("Scalepoint"))
     def in_scalepoint(self, case: Case) -> Any:
-        url = facts_of(case).url
+        url = case.known.url
         if not url.startswith("https://"):
             return NOTHING
         return format_html(
@@ -719,22 +714,6 @@ class CaseList(BigTableAdmin):
     def _back(self, request: HttpRequest) -> HttpResponse:
         query = _query(QueryDict(request.POST.get("query", "")))
         return HttpResponseRedirect(f"{reverse('admin:scalepoint_integration_case_changelist')}?{query}")
-
-
-def facts_of(case: Case) -> CaseFacts:
-    return registers.read(case.facts, CaseFacts)
-
-
-def place_of(case: Case) -> str:
-    """Where the damage is, in one line; where the policyholder lives if nothing else was told; "" if nothing was."""
-    facts = facts_of(case)
-    place = facts.damage_address or facts.holder_address
-    return ", ".join(filter(None, (place.street, f"{place.postal_code} {place.city}".strip())))
-
-
-def damage_of(case: Case) -> str:
-    facts = facts_of(case)
-    return facts.damage_type or facts.damage_category or facts.damage_cause
 
 
 def _query(params: QueryDict) -> str:

@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -29,18 +28,18 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from crm.admin.base import DATE_FORMATS, active
+from crm.admin.base import active
+from crm.formats import DATE_INPUTS, NOTHING, day, in_words, moment
 from crm.models import Customer, InsuranceCompany, Team
 from scalepoint_integration import followup, lifecycle, timeline
 from scalepoint_integration.admin import event_page, money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
-from scalepoint_integration.admin.caselist import LOOKS, damage_of, facts_of, place_of
+from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
@@ -76,7 +75,7 @@ class AssignForm(forms.Form):
 
 
 class DeadlineForm(forms.Form):
-    deadline = forms.DateField(required=False, input_formats=DATE_FORMATS, label=gettext_lazy("Deadline"))
+    deadline = forms.DateField(required=False, input_formats=DATE_INPUTS, label=gettext_lazy("Deadline"))
 
 
 class NoteForm(forms.Form):
@@ -95,8 +94,8 @@ class LinkForm(forms.Form):
 
 class InvoiceForm(forms.Form):
     number = forms.CharField(max_length=100, label=gettext_lazy("Invoice number"))
-    date = forms.DateField(input_formats=DATE_FORMATS, label=gettext_lazy("Invoice date"))
-    due = forms.DateField(input_formats=DATE_FORMATS, label=gettext_lazy("Due"))
+    date = forms.DateField(input_formats=DATE_INPUTS, label=gettext_lazy("Invoice date"))
+    due = forms.DateField(input_formats=DATE_INPUTS, label=gettext_lazy("Due"))
     title = forms.CharField(max_length=200, label=gettext_lazy("What it is for"))
     amount = forms.DecimalField(max_digits=12, decimal_places=2, localize=True, label=gettext_lazy("Amount"))
 
@@ -340,7 +339,7 @@ _LINKED = {"SP-201": "defaults", "SP-202": "defaults", "SP-205": "defaults", "SP
 
 def boxes(case: Case, services: list[Service], pulls: list[ImagePull], site: str) -> list[Box]:
     found = []
-    if case.problem_code and case.status not in (Case.Status.CLOSED, Case.Status.CANCELLED):
+    if case.problem_code and case.is_open:
         found.append(_problem_box(case, site))
     found += [Box(describe(flag["code"]), "decide") for flag in case.flags if followup.still_true(case, flag)]
     found += [Box(describe(code), "linked", CHANGE, (), _settings_page(case, code, site)) for code in case.notices]
@@ -385,33 +384,29 @@ def _settings_page(case: Case, code: str, site: str) -> str:
 
 def facts(case: Case, services: list[Service]) -> list[tuple[Any, Any, Any]]:
     """Label, value, and where it came from."""
-    told, insurer = facts_of(case), _("came from: %(who)s") % {"who": case.insurer or _("Scalepoint")}
+    told, insurer = case.known, _("came from: %(who)s") % {"who": case.insurer or _("Scalepoint")}
     reach = " · ".join(filter(None, (told.holder_phone, told.holder_mobile, told.holder_email)))
     closed = lifecycle.closing(case.lifecycle)
-    if closed:
-        at = timezone.localtime(datetime.fromisoformat(closed["at"]))
-        ended = f"{date_format(at, 'SHORT_DATETIME_FORMAT')} · {lifecycle.in_words(closed)}"
-    else:
-        ended = ""
+    ended = f"{moment(datetime.fromisoformat(closed['at']))} · {lifecycle.in_words(closed)}" if closed else ""
     policy = " · ".join(filter(None, (told.policy_number, told.number)))
     rows = [
         (_("Policyholder"), told.holder_name, insurer),
         (_("Telephone and e-mail"), reach, insurer),
         (_("Insurance company"), case.insurer, ""),
         (_("Policy and claim number"), policy, insurer),
-        (_("Damage address"), place_of(case), insurer),
-        (_("Damage type"), damage_of(case), insurer),
-        (_("Date of loss"), told.accident_date and date_format(told.accident_date), insurer),
+        (_("Damage address"), told.place.line, insurer),
+        (_("Damage type"), told.damage, insurer),
+        (_("Date of loss"), told.accident_date and day(told.accident_date), insurer),
         (_("Responsibility"), told.responsibility, insurer),
         (_("Description"), told.damage_description, insurer),
         (_("Customer"), case.customer, ""),
         (_("Responsible"), case.responsible, _origin(case, "responsible")),
         (_("Team"), case.team, _origin(case, "team")),
-        (_("Deadline"), case.deadline and date_format(case.deadline), ""),
+        (_("Deadline"), case.deadline and day(case.deadline), ""),
         (_("Task template"), _template_of(services), _origin(case, "task_template")),
         (_("Closed by Scalepoint"), ended, insurer if ended else ""),
     ]
-    return [(label, value or "–", origin if value else "") for label, value, origin in rows]  # noqa: RUF001
+    return [(label, value or NOTHING, origin if value else "") for label, value, origin in rows]
 
 
 def _template_of(services: list[Service]) -> str:
@@ -564,17 +559,17 @@ class CasePage(BigTableAdmin):
         )
         shown = boxes(case, services, pulls, self.admin_site.name)
         kind, icon = LOOKS[Case.Status(case.status)]
-        told = facts_of(case)
-        open_case = case.status not in (Case.Status.CLOSED, Case.Status.CANCELLED)
+        told = case.known
+        open_case = case.is_open
         assign = AssignForm(initial={"responsible": case.responsible_id, "team": case.team_id})
-        place = place_of(case)
+        place = told.place.line
         events: list[Any] = list(InboundEvent.objects.filter(case=case).defer("body").order_by("-pk")[:_SHOWN])
         for event in events:
             event.words = event_page.in_words(event)
         return {
             "case": case,
             "may": may,
-            "title": " · ".join(filter(None, (str(case), damage_of(case), place))),
+            "title": " · ".join(filter(None, (str(case), told.damage, place))),
             "subtitle": "",
             "look": {"kind": kind, "icon": icon, "word": case.get_status_display()},
             "overdue": open_case and case.deadline is not None and case.deadline < timezone.localdate(),
@@ -613,16 +608,10 @@ def _what_leaves(name: str, request: HttpRequest, case: Case) -> list[tuple[Any,
     if name == "invoice":
         said = _valid(InvoiceForm(request.POST))
         labels = InvoiceForm.base_fields
-        rows = [(labels[key].label, _written(value)) for key, value in said.items()]
+        rows = [(labels[key].label, in_words(value)) for key, value in said.items()]
         sender = [(_("From"), case.connection.company_name), (_("To"), str(case.insurer or ""))]
         return rows + sender
     return []
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return f"{value:.2f}"
-    return date_format(value) if hasattr(value, "year") else str(value)
 
 
 def _name_in_zip(place: int, image: TaskImage) -> str:

@@ -6,14 +6,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import OfficeAdmin, badge
+from crm.formats import NOTHING, moment
 from scalepoint_integration import poller
 from scalepoint_integration.admin.key import ClientKeyInline, may_manage_keys
 from scalepoint_integration.checklist import endpoint_address
@@ -93,8 +92,7 @@ class ConnectionAdmin(OfficeAdmin):
             return badge("bad", "⚠", describe(connection.poll_problem))
         if connection.polled_at is None:
             return badge("wait", "●", _("Nothing was fetched yet."))
-        when = date_format(timezone.localtime(connection.polled_at), "DATETIME_FORMAT")
-        return badge("good", "✔", _("Last fetched %(when)s.") % {"when": when})
+        return badge("good", "✔", _("Last fetched %(when)s.") % {"when": moment(connection.polled_at)})
 
     @admin.display(description=_("default values"))
     def defaults(self, connection: Connection) -> Any:
@@ -141,7 +139,7 @@ class ConnectionAdmin(OfficeAdmin):
     def new_key(self, connection: Connection) -> Any:
         """A button of the page's own form, with an address of its own: a form inside a form is not HTML."""
         if not connection.pk or not self.may_make_keys:
-            return "–"  # noqa: RUF001
+            return NOTHING
         return format_html(
             '<button type="submit" class="button" formnovalidate formaction="{}">{}</button> <p class="help">{}</p>',
             reverse("admin:scalepoint_integration_connection_new_key", args=[connection.pk]),

@@ -1,7 +1,6 @@
 """Screen 3: how a new case, its task and its customer should look, and who wins where several have a say."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -15,6 +14,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import active
+from crm.formats import NOTHING, in_words
+from crm.history import CHANGED, Entry, saves
 from crm.models import InsuranceCompany
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.errors import describe
@@ -158,7 +159,7 @@ class Preview:
     @property
     def cells(self) -> list[Any]:
         values = self.seen.chosen.values if self.seen.chosen else {}
-        found = [values.get(name) or "–" for name in ("team", "responsible", "task_template")]  # noqa: RUF001
+        found = [values.get(name) or NOTHING for name in ("team", "responsible", "task_template")]
         return [self.seen.title, *found, self.problem.what if self.problem else self.customer]
 
 
@@ -313,7 +314,7 @@ def _previews(request: HttpRequest, connection: Connection, count: int) -> list[
     shown = []
     for case in found:
         ordered: dict[str, Any] = next((service.facts for service in case.services.all()), {})
-        facts = registers.read(case.facts, CaseFacts), registers.read(ordered, ServiceFacts)
+        facts = case.known, registers.read(ordered, ServiceFacts)
         assert case.insurer is not None  # noqa: S101  for the type checker
         shown.append(Preview(case, foresee(connection, case.insurer, *facts)))
     return shown
@@ -377,9 +378,7 @@ def _to_add(request: HttpRequest, connection: Connection, name: str) -> str:
 def _in_words(row: Any, name: str) -> Any:
     display = getattr(row, f"get_{name}_display", None)
     value = display() if display else getattr(row, name)
-    if isinstance(value, bool):
-        return _("Yes") if value else _("No")
-    return value if value not in (None, "") else "–"  # noqa: RUF001
+    return in_words(value)
 
 
 def _merge_fields() -> list[str]:
@@ -398,19 +397,10 @@ def _inactive(connection: Connection) -> list[Any]:
     return found
 
 
-def _changes(connection: Connection) -> list[dict[str, Any]]:
-    """The latest changes of these values, newest first: when, who, why, and which."""
-    records = list(
-        Connection.history.filter(id=connection.pk).select_related("history_user").order_by("-history_id")[:11]
-    )
-    found = []
-    for new, old in pairwise(records):
-        names = [name for name in FIELDS if name != "failure_recipients"]
-        delta = new.diff_against(old, included_fields=names)
-        if delta.changed_fields or new.history_change_reason:
-            labels = [label_of(name) for name in delta.changed_fields] or [label_of("failure_recipients")]
-            found.append({"record": new, "labels": labels})
-    return found
+def _changes(connection: Connection) -> list[tuple[Entry, list[Any]]]:
+    """The latest changes of these values, newest first: each with the labels of what was changed."""
+    found = saves(connection, 10, FIELDS)
+    return [(save, [label_of(change.name) for change in save.changes]) for save in found if save.kind == CHANGED]
 
 
 def register(site: admin.AdminSite) -> None:

@@ -20,10 +20,11 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from crm.formats import NOTHING, when
 from scalepoint_integration import queues
 from scalepoint_integration.admin import event_page
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
-from scalepoint_integration.admin.pages import allow, when
+from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.errors import describe
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
@@ -35,7 +36,6 @@ APP = "scalepoint_integration"
 VIEW, RETRY, REPLAY, RAW = (
     f"{APP}.{name}" for name in ("view_inboundevent", "retry_event", "replay_event", "view_raw_payload")
 )
-DASH = "–"  # noqa: RUF001
 # A number on a tab is counted no further than this.
 _MANY = 999
 
@@ -575,26 +575,26 @@ def _stopped() -> int:
 def _technical(event: InboundEvent) -> list[tuple[Any, Any]]:
     """Name and value of what only a technician asks for."""
     took = (event.finished_at - event.received_at).total_seconds() if event.finished_at else None
-    origin: Any = DASH
+    origin: Any = NOTHING
     if event.replay_of_id:
         address = reverse(f"admin:{APP}_inboundevent_change", args=[event.replay_of_id])
         origin = format_html('<a href="{}">{}</a>', address, event.replay_of)
     return [
         (_("event type"), event.event_type),
         (_("our id"), event.pk),
-        (_("Scalepoint's event id"), event.vendor_id or DASH),
-        (_("correlation id"), event.correlation_id or DASH),
-        (_("version"), event.payload_version or DASH),
+        (_("Scalepoint's event id"), event.vendor_id or NOTHING),
+        (_("correlation id"), event.correlation_id or NOTHING),
+        (_("version"), event.payload_version or NOTHING),
         (_("connection"), event.connection),
         (_("source"), event.get_source_display()),
-        (_("service reference"), event.service_reference or DASH),
+        (_("service reference"), event.service_reference or NOTHING),
         (_("size in bytes"), event.size),
         (_("happened"), when(event.occurred_at)),
         (_("received"), when(event.received_at)),
         (_("finished"), when(event.finished_at)),
         (
             _("from received to finished"),
-            gettext("%(seconds).1f seconds") % {"seconds": took} if took is not None else DASH,
+            gettext("%(seconds).1f seconds") % {"seconds": took} if took is not None else NOTHING,
         ),
         (_("attempts"), event.attempts),
         (_("came again"), event.duplicates),
@@ -669,11 +669,11 @@ class RefusalAdmin(ReadOnlyAdmin):
                 (_("received"), when(refusal.received_at)),
                 (_("answer"), refusal.http_status),
                 (_("error code"), refusal.code),
-                (_("technical reason"), refusal.detail or DASH),
-                (_("address"), refusal.remote_address or DASH),
-                (_("token ends with"), refusal.token_last4 or DASH),
-                (_("size in bytes"), DASH if refusal.size is None else refusal.size),
-                (_("connection"), refusal.connection or DASH),
+                (_("technical reason"), refusal.detail or NOTHING),
+                (_("address"), refusal.remote_address or NOTHING),
+                (_("token ends with"), refusal.token_last4 or NOTHING),
+                (_("size in bytes"), NOTHING if refusal.size is None else refusal.size),
+                (_("connection"), refusal.connection or NOTHING),
                 (_("incident"), refusal.incident),
             ],
             "report": _refusal_report(refusal),

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from crm import masks
+from crm import formats, masks
 from crm.admin.base import badge
+from crm.formats import NOTHING
 from scalepoint_integration import handlers, lifecycle
 from scalepoint_integration.models import Connection, ImagePull, InboundEvent, Notice, Service
 from scalepoint_integration.payloads import claim, strict_json
@@ -90,7 +89,7 @@ def steps(event: InboundEvent) -> list[Step]:
     found += [step(_("Customer found"), case.customer_id), step(_("Task"), tasks and all(tasks))]
     images = f"{ready}/{len(pulls)}"
     if not pulls:
-        found.append(Step(_("Images"), badge("", "–", _("none"))))  # noqa: RUF001
+        found.append(Step(_("Images"), badge("", NOTHING, _("none"))))
     elif ready == len(pulls):
         found.append(Step(_("Images"), badge("good", "✔", images)))
     else:
@@ -226,7 +225,7 @@ def _shown(name: str, value: Any) -> str:
         return mask
     moment = Node({"it": text}).moment("it") if _TIME.match(text) else None
     if moment:
-        return date_format(timezone.localtime(moment), pgettext("date and time", "j M Y, H:i"))
+        return formats.moment(moment)
     if len(text) > 2000:
         return gettext("%(number)d characters") % {"number": len(text)}
     return masks.hide(text)

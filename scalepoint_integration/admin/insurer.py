@@ -15,22 +15,21 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from crm.admin.base import DATE_FORMATS, badge
+from crm.admin.base import badge
 from crm.admin.company import (
     InsuranceCompanyAdmin,
     TokenInline,
     may_manage_tokens,
     tell_once,
 )
+from crm.formats import DATE_INPUTS, NOTHING, day, when
 from crm.models import InsuranceCompany, SecurityToken
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event_page import ASSIGNMENTS, WORDS, in_words
-from scalepoint_integration.admin.pages import when
 from scalepoint_integration.figures import figures_of
 from scalepoint_integration.handlers import HANDLERS
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
@@ -38,7 +37,6 @@ from scalepoint_integration.models import Case, Connection, InboundEvent, Refusa
 _APP = "scalepoint_integration"
 # How long an old token lives on when a new one is there, unless somebody chooses another day.
 OVERLAP = timedelta(days=14)
-_DASH = "–"  # noqa: RUF001
 _INHERITED = ("customer_is", "phone_as_customer_number", "team", "responsible", "task_template")
 
 
@@ -53,7 +51,7 @@ class RotateForm(forms.Form):
     label = forms.CharField(label=_("Label"), required=False, max_length=100)
     old_until = forms.DateField(
         label=_("The old token lives until"),
-        input_formats=DATE_FORMATS,
+        input_formats=DATE_INPUTS,
         widget=forms.DateInput(format="%d.%m.%Y"),
         help_text=_("Both are accepted until the end of that day, so that no case is refused meanwhile."),
     )
@@ -79,7 +77,7 @@ class TokenPartInline(TokenInline):
     @admin.display(description=_("switch off"))
     def switch_off(self, token: SecurityToken) -> Any:
         if token.expires_at and token.expires_at <= timezone.now():
-            return _DASH
+            return NOTHING
         address = reverse("admin:crm_insurancecompany_token_off", args=[token.company_id, token.pk])
         return format_html('<a href="{}">{}</a>', address, _("Switch this token off…"))
 
@@ -173,7 +171,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
             change = reverse("admin:crm_insurancecompany_change", args=[company.pk])
             return format_html('<a href="{}">{}</a>', change, _("Correct…"))
         address = _test_page(company)
-        return format_html('<a class="button" href="{}">{}</a>', address, _("Test")) if address else _DASH
+        return format_html('<a class="button" href="{}">{}</a>', address, _("Test")) if address else NOTHING
 
     # The page of one
 
@@ -266,8 +264,8 @@ class InsurerAdmin(InsuranceCompanyAdmin):
             new: Any = SecurityToken(company=company, token=value, label=said["label"], valid_from=now)
             new._history_user = request.user
             new.save()
-            day = date_format(said["old_until"], "SHORT_DATE_FORMAT")
-            change = gettext("Changed to the token %(new)s; older ones live until %(day)s.") % {"new": new, "day": day}
+            facts = {"new": new, "day": day(said["old_until"])}
+            change = gettext("Changed to the token %(new)s; older ones live until %(day)s.") % facts
             self.log_change(request, company, change)
         tell_once(request, new, made=made)
 
@@ -308,10 +306,10 @@ def _inherited(name: str, request: Any) -> str:
         value = display() if display else getattr(connection, name)
         if isinstance(value, bool):
             value = _("Yes") if value else _("No")
-        found.append((connection, value if value is not None else _DASH))
+        found.append((connection, value if value is not None else NOTHING))
     if len({str(value) for _connection, value in found}) == 1:
         return str(found[0][1])
-    return ", ".join(f"{connection}: {value}" for connection, value in found) or _DASH
+    return ", ".join(f"{connection}: {value}" for connection, value in found) or NOTHING
 
 
 def _unknown_today(request: HttpRequest) -> dict[str, Any] | None:

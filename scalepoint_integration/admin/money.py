@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.formats import date_format, number_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from crm.formats import NOTHING, amount, in_words
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import (
     Case,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     TableBase = admin.TabularInline[Any, Case]
 else:
     InlineBase, TableBase = admin.StackedInline, admin.TabularInline
-
-NOTHING = "–"  # noqa: RUF001
 
 
 class _Money:
@@ -205,15 +203,8 @@ def _way(names: dict[str, str], row: Any) -> str:
 def _said(row: Any, names: Iterable[str]) -> str:
     """The fields that hold something, each with its label."""
     values = ((row._meta.get_field(name).verbose_name, getattr(row, name)) for name in names)
-    return " · ".join(f"{label}: {_shown(value)}" for label, value in values if value not in (None, ""))
+    return " · ".join(f"{label}: {in_words(value)}" for label, value in values if value not in (None, ""))
 
 
 def _paid(value: Decimal | None, currency: str) -> str:
-    return "" if value is None else f"{_shown(value)} {currency}".strip()
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Decimal):
-        # Two decimals, or as many as there are.
-        return number_format(value, max(2, -int(value.normalize().as_tuple().exponent)), use_l10n=True)
-    return date_format(value) if hasattr(value, "year") else str(value)
+    return "" if value is None else amount(value, currency)

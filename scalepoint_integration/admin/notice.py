@@ -10,9 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from crm.admin.base import badge
+from crm.formats import NOTHING, when
 from scalepoint_integration import notices
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
-from scalepoint_integration.admin.pages import told_in_words, when
+from scalepoint_integration.admin.pages import told_in_words
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Notice
 
@@ -39,7 +40,7 @@ class NoticeAdmin(BigTableAdmin):
 
     @admin.display(description=_("what to do"))
     def problem(self, notice: Notice) -> Any:
-        return told_in_words([describe(notice.error_code)]) if notice.error_code else "–"  # noqa: RUF001
+        return told_in_words([describe(notice.error_code)]) if notice.error_code else NOTHING
 
     @admin.action(description=_("Send the chosen mails again that failed"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[Notice]") -> None:

@@ -13,10 +13,11 @@ from django.utils.translation import ngettext, pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from crm.admin.base import badge
+from crm.formats import NOTHING, when
 from scalepoint_integration import outbox
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event import ReadOnlyAdmin, todo_steps
-from scalepoint_integration.admin.pages import allow, when
+from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Connection, OutboundEvent
 from scalepoint_integration.workqueue import QueueError
@@ -61,7 +62,7 @@ class OutboundEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("insurance company"))
     def insurer(self, item: OutboundEvent) -> Any:
-        return (item.case and item.case.insurer) or "–"  # noqa: RUF001
+        return (item.case and item.case.insurer) or NOTHING
 
     @admin.display(description=_("action"))
     def button(self, item: OutboundEvent) -> Any:
@@ -105,10 +106,10 @@ class OutboundEventAdmin(ReadOnlyAdmin):
             "may_retry": self.has_retry_permission(request) and _failed(item),
             "content": self.content_shown(item),
             "facts": [
-                (_("sent by"), item.created_by or "–"),  # noqa: RUF001
+                (_("sent by"), item.created_by or NOTHING),
                 (_("written"), when(item.created_at)),
                 (_("attempts"), item.attempts),
-                (_("next attempt"), when(item.available_at) if waits else "–"),  # noqa: RUF001
+                (_("next attempt"), when(item.available_at) if waits else NOTHING),
                 (_("finished"), when(item.finished_at)),
             ],
         }

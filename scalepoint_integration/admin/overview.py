@@ -13,19 +13,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpR
 from django.shortcuts import get_object_or_404
 from django.urls import NoReverseMatch, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
+from crm.formats import day, duration, when
+from crm.history import Entry
 from crm.models import InsuranceCompany
 from scalepoint_integration import figures, queues
 from scalepoint_integration.admin.caselist import LOOKS
-from scalepoint_integration.admin.pages import PageAdmin, allow, when
+from scalepoint_integration.admin.pages import PageAdmin, allow
 from scalepoint_integration.errors import describe
-from scalepoint_integration.figures import Change, Scope, State
+from scalepoint_integration.figures import Scope, State
 from scalepoint_integration.models import Case, Connection, Overview, heartbeat
 from scalepoint_integration.office.connection_switch import turn_switch
 from scalepoint_integration.workqueue.drain import drain
@@ -377,9 +378,9 @@ def _silent(request: HttpRequest, connections: list[Connection], now: datetime) 
 def _chart(title: Any, heading: Any, days: list[tuple[date, int]]) -> Chart:
     most = max((number for _day, number in days), default=0)
     bars = []
-    for place, (day, number) in enumerate(days):
+    for place, (date_of_bar, number) in enumerate(days):
         height = round(100 * number / most) if most else 0
-        bars.append(Bar(str(place * 10 + 1), str(100 - height), str(height), on_day(day), number))
+        bars.append(Bar(str(place * 10 + 1), str(100 - height), str(height), day(date_of_bar), number))
     return Chart(title, heading, str(10 * len(days)), bars, sum(number for _day, number in days), most)
 
 
@@ -399,12 +400,12 @@ def _mine(request: HttpRequest, case: Case, today: date) -> dict[str, Any]:
         "case": case,
         "url": reverse(f"admin:{_APP}_case_change", args=[case.pk]) if may else "",
         "state": badge(kind, icon, case.get_status_display()),
-        "deadline": on_day(case.deadline) if case.deadline else "–",  # noqa: RUF001
+        "deadline": day(case.deadline),
         "late": case.deadline is not None and case.deadline < today,
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Entry) -> dict[str, Any]:
     meta = change.model._meta
     try:
         url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[change.pk])
@@ -419,26 +420,6 @@ def _change(change: Change) -> dict[str, Any]:
         "word": _KINDS.get(change.kind, _KINDS["~"]),
         "what": change.what,
     }
-
-
-def on_day(day: date) -> str:
-    # Translators: a date, in Django's date format.
-    return date_format(day, pgettext("date", "j M Y"))
-
-
-def duration(seconds: float | None) -> str:
-    """In the two largest units that say something: "38 sec.", "4 h 10 min.", "3 days"."""
-    if seconds is None:
-        return "–"  # noqa: RUF001
-    minutes, whole = int(seconds // 60), int(seconds)
-    if whole < 60:
-        return gettext("%(seconds)d sec.") % {"seconds": whole}
-    if minutes < 60:
-        return gettext("%(minutes)d min.") % {"minutes": minutes}
-    if minutes < 2 * 24 * 60:
-        return gettext("%(hours)d h %(minutes)d min.") % {"hours": minutes // 60, "minutes": minutes % 60}
-    days = minutes // (24 * 60)
-    return ngettext("%(days)d day", "%(days)d days", days) % {"days": days}
 
 
 def register(site: admin.AdminSite) -> None:

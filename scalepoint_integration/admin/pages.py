@@ -1,6 +1,5 @@
 """What the pages of the office share that are neither a list nor a form (models/pages.py)."""
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -8,12 +7,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
-from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from scalepoint_integration.errors import Problem
@@ -70,26 +65,6 @@ def connection_of(request: HttpRequest) -> Connection | None:
     wanted = request.GET.get("connection") or request.POST.get("connection") or ""
     chosen = rows.filter(pk=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 19 else None
     return chosen or rows.first()
-
-
-def when(moment: datetime | None) -> SafeString | str:
-    """The time, and how long ago that is, in words: "12.03.2026 kl. 14.05 (for 3 timer siden)"."""
-    if moment is None:
-        return "–"  # noqa: RUF001
-    local = timezone.localtime(moment)
-    # Translators: a date and a time of day, in Django's date format.
-    shown = date_format(local, pgettext("date and time", "j M Y, H:i"))
-    past = moment <= timezone.now()
-    distance = timesince(moment, depth=1) if past else timesince(timezone.now(), moment, depth=1)
-    words = gettext("%(time)s ago") if past else gettext("in %(time)s")
-    if abs(timezone.now() - moment) < timedelta(minutes=1):
-        words = gettext("just now")  # "0 minutes ago" is no language
-    return format_html(
-        '<time datetime="{}">{} <span class="sp-quiet">({})</span></time>',
-        local.isoformat(timespec="seconds"),
-        shown,
-        words % {"time": distance},
-    )
 
 
 def told_in_words(problems: list[Problem]) -> SafeString:

@@ -14,8 +14,9 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
+from crm.formats import when
 from scalepoint_integration import mail
-from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of, when
+from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.checklist import Row, Status, endpoint_address, holding_back, message_to_it, rows
 from scalepoint_integration.models import Connection, ScalepointMail, Setup
 from scalepoint_integration.office.connection_switch import turn_switch

@@ -98,17 +98,25 @@ def body_proof_allowed(contract_number: str) -> bool:
     return Connection.objects.filter(contract_number=contract_number, allow_body_token=True).exists()
 
 
+def basic_pair(header: str) -> tuple[str, str] | None:
+    """User name and secret of HTTP Basic; None for another scheme, and for what is not readable."""
+    scheme, _, value = header.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(value.strip(), validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return name, secret
+
+
 def _from_header(header: str) -> _Claimed | None:
     scheme, _, value = header.strip().partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer":
         return _Claimed(value, "bearer" if issued.issued_for(value) is None else "issued")
     if scheme.lower() == "basic":
-        try:
-            pair = base64.b64decode(value, validate=True).decode("utf-8")
-        except (binascii.Error, ValueError):
-            return _Claimed("", "basic")
-        user_name, _, secret = pair.partition(":")
+        user_name, secret = basic_pair(header) or ("", "")
         return _Claimed(secret, "basic", user_name)
     return _Claimed("", "unknown") if header.strip() else None
 

@@ -1,7 +1,5 @@
 """The token address: Scalepoint proves who it is with a client id and a secret, and gets an access token (RFC 6749)."""
 
-import base64
-import binascii
 from urllib.parse import parse_qsl, unquote_plus
 
 from django.http import HttpResponse, JsonResponse
@@ -10,7 +8,7 @@ from rest_framework.request import Request
 from scalepoint_integration.api import body as bodies
 from scalepoint_integration.api import issued, refusals
 from scalepoint_integration.api.deadline import deadline
-from scalepoint_integration.api.proof import Unproven, prove_client
+from scalepoint_integration.api.proof import Unproven, basic_pair, prove_client
 from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.api.views import Endpoint, Seen
 from scalepoint_integration.conf import conf
@@ -80,11 +78,5 @@ def _form(request: Request, body: bytes) -> dict[str, str]:
 
 def _from_basic(header: str) -> list[tuple[str, str]]:
     """Client id and secret: as they stand, and as the standard wants them, percent-encoded before the base64."""
-    scheme, _, value = header.strip().partition(" ")
-    if scheme.lower() != "basic":
-        return []
-    try:
-        name, _, secret = base64.b64decode(value.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, ValueError):
-        return []
-    return [(name, secret), (unquote_plus(name), unquote_plus(secret))]
+    pair = basic_pair(header)
+    return [pair, (unquote_plus(pair[0]), unquote_plus(pair[1]))] if pair else []

@@ -96,7 +96,7 @@ def ask(
         with response:  # closing the adapter does not hang up where an answer was left in the middle
             good = 200 <= response.status_code < 300
             body = _read(response, seconds, options.client_max_answer_bytes, whole and good)
-            retry_after = _wait(response.headers.get("Retry-After", ""))
+            retry_after = seconds_to_wait(response.headers.get("Retry-After", ""))
             return Reply(host, response.status_code, body, retry_after)
     except requests.ConnectTimeout as error:
         raise NoAnswer(f"{host}: no connection") from error
@@ -159,7 +159,7 @@ def _piece(raw: Any) -> bytes:
     return piece
 
 
-def _wait(text: str) -> float | None:
+def seconds_to_wait(text: str) -> float | None:
     """Retry-After, in seconds or as a date, as seconds from now: none below zero, none over an hour."""
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,12}", text):

@@ -85,7 +85,7 @@ def _insurer(event: InboundEvent, said: Assignment, adapter: Adapter) -> Insuran
 
 def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now: datetime) -> bool:
     """Make or update customer and task from all that is known. Returns whether the task was made."""
-    facts = registers.read(case.facts, CaseFacts)
+    facts = case.known
     ordered = registers.read(service.facts, ServiceFacts)
     if case.insurer is None:
         raise NeedsPerson("SP-111", alias=" / ".join(filter(None, (facts.insurer_alias, facts.insurer_sub_alias))))
@@ -213,7 +213,7 @@ def make_customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapt
 
 def _task_fields(facts: CaseFacts, ordered: ServiceFacts, service: Service, customer: Customer) -> dict[str, str]:
     """The texts of the task that follow from what Scalepoint told."""
-    place = facts.damage_address or facts.holder_address
+    place = facts.place
     elsewhere = place and _normal(place.street, place.postal_code, place.city) != _address_of(customer)
     damage = [facts.damage_description, ordered.description, facts.url]
     return {
@@ -222,7 +222,7 @@ def _task_fields(facts: CaseFacts, ordered: ServiceFacts, service: Service, cust
         "scalepoint_id": service.service_id or service.reference or service.case.case_id or service.case.token,
         "scalepoint_url": facts.url,
         "responsibility": facts.responsibility,
-        "damage_type": facts.damage_type or facts.damage_category or facts.damage_cause,
+        "damage_type": facts.damage,
         # Only where it is not the customer's own address.
         "work_street": place.street if elsewhere else "",
         "work_street2": place.street2 if elsewhere else "",
@@ -233,14 +233,14 @@ def _task_fields(facts: CaseFacts, ordered: ServiceFacts, service: Service, cust
 
 def name_values(insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts) -> dict[str, str]:
     """The values of the merge fields (case_name.FIELDS)."""
-    place = facts.damage_address or facts.holder_address
+    place = facts.place
     return {
         "case_number": facts.number,
         "policy_number": facts.policy_number,
         "policyholder": facts.holder_name,
         "address": place.street,
         "city": place.city,
-        "damage_type": facts.damage_type or facts.damage_category or facts.damage_cause,
+        "damage_type": facts.damage,
         "insurer": insurer.name,
         "service_reference": ordered.reference,
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
+from crm.formats import NOTHING
 from scalepoint_integration import cases, lifecycle, outbox
 from scalepoint_integration.handlers import common
 from scalepoint_integration.models import InboundEvent, registers
@@ -31,7 +32,7 @@ def updated(event: InboundEvent, payload: Any, now: datetime) -> None:
         if late and all(late) and not said.fields:
             cases.notice(event, "SP-108")
         if said.fields:
-            lines = [f"{field.name}: {field.old or '–'} → {field.new or '–'}" for field in said.fields]  # noqa: RUF001
+            lines = [f"{field.name}: {field.old or NOTHING} → {field.new or NOTHING}" for field in said.fields]
             if said.changed_by:
                 lines.append(gettext("Changed by %(who)s") % {"who": said.changed_by})
             facts = {"changes": [{"name": each.name, "old": each.old, "new": each.new} for each in said.fields]}

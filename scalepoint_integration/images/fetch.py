@@ -13,57 +13,25 @@ import http.client
 import io
 import os
 import queue
-import re
 import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any, NoReturn, cast
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 from certifi import where as certificates
 
+from scalepoint_integration.client.web import seconds_to_wait
 from scalepoint_integration.conf import conf
+from scalepoint_integration.images.addresses import PORTS, Place, is_public, parse
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 
-# Our own table: ipaddress.is_global changes with Python's version, and calls some of these global.
-_CLOSED_4 = tuple(
-    ip_network(each)
-    for each in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
-        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-    )
-)
-_OPEN_6 = ip_network("2000::/3")
-_CLOSED_6 = tuple(map(ip_network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
-
-_PORTS = {"https": 443, "http": 80}
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-# What a browser takes for a number: 1, 017, 0x7f. A name that ends in one is an address in disguise.
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_KEPT = "%/:@!$&'()*+,;=?~-._"  # in a path or query; all else is sent percent-encoded
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAY_WORK_LATER = {408, 425, 429}
 _CONNECT_SECONDS = 5.0  # to one of several addresses of a host, so that a dead first one leaves time for the others
-_MAX_WAIT = 3600.0
 _CHUNK = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a URL says. ``host`` is in lower case, in ASCII, without brackets; ``target`` is path and query."""
-
-    scheme: str
-    host: str
-    port: int
-    target: str
-
-    @property
-    def origin(self) -> tuple[str, str, int]:
-        return (self.scheme, self.host, self.port)
 
 
 def fetch(url: str) -> bytes:
@@ -94,20 +62,10 @@ def fetch(url: str) -> bytes:
         raise RetryableError(f"{what} ({type(error).__name__})") from error
 
 
-def is_public(address: str) -> bool:
-    """Whether an address (as ``getaddrinfo`` writes it) is one of the open internet."""
-    ip = ip_address(address)
-    if isinstance(ip, IPv6Address):
-        if ip.ipv4_mapped is None:
-            return ip in _OPEN_6 and not any(ip in network for network in _CLOSED_6)
-        ip = ip.ipv4_mapped
-    return not any(ip in network for network in _CLOSED_4)
-
-
 def _check(url: str) -> tuple[Place, bool]:
     """Where the URL points, and whether the settings trust that origin. Raises PermanentError for all we never open."""
     try:
-        place = _parse(url)
+        place = parse(url)
     except ValueError:
         _refuse()
     trusted = any(place.origin == known for known in map(_trusted_origin, conf().image_trusted_origins))
@@ -118,34 +76,9 @@ def _check(url: str) -> tuple[Place, bool]:
 
 def _trusted_origin(text: str) -> tuple[str, str, int] | None:
     try:
-        return _parse(text).origin
+        return parse(text).origin
     except ValueError:
         return None
-
-
-def _parse(url: str) -> Place:
-    """Raises ValueError. What two readers could take for two things is refused rather than read."""
-    if not url.isprintable() or "\\" in url:
-        raise ValueError
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or "@" in parts.netloc:
-        raise ValueError
-    target = quote(parts.path or "/", _KEPT) + (f"?{quote(parts.query, _KEPT)}" if parts.query else "")
-    port = _PORTS[parts.scheme] if parts.port is None else parts.port
-    return Place(parts.scheme, _host(parts.hostname or "", "[" in parts.netloc), port, target)
-
-
-def _host(text: str, bracketed: bool) -> str:
-    if bracketed:
-        if "%" in text:
-            raise ValueError  # a network card of ours
-        return str(IPv6Address(text))
-    # Folds full-width digits and ideographic dots to what they look like: before the checks, not after.
-    host = text.encode("idna").decode("ascii").lower().removesuffix(".")
-    labels = host.split(".")
-    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        raise ValueError
-    return str(IPv4Address(host)) if _NUMBER.fullmatch(labels[-1]) else host
 
 
 def _refuse() -> NoReturn:
@@ -242,7 +175,7 @@ class _Wire(io.RawIOBase):
 def _ask(sock: socket.socket, place: Place, deadline: float) -> http.client.HTTPResponse:
     """Send the request, read the head of the answer. Raises OSError, HTTPException."""
     host = f"[{place.host}]" if ":" in place.host else place.host
-    if place.port != _PORTS[place.scheme]:
+    if place.port != PORTS[place.scheme]:
         host = f"{host}:{place.port}"
     sock.settimeout(_left(deadline))
     sock.sendall(
@@ -258,7 +191,7 @@ def _read(answer: http.client.HTTPResponse, place: Place, limit: int) -> bytes:
     """The body of a good answer; what any other answer means."""
     said = f"{place.host} answered {answer.status}"
     if answer.status >= 500 or answer.status in _MAY_WORK_LATER:
-        raise RetryableError(said, _seconds(answer.headers.get("Retry-After", "")))
+        raise RetryableError(said, seconds_to_wait(answer.headers.get("Retry-After", "")))
     if answer.status != 200:
         raise PermanentError("SP-301", said)
     packed = answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
@@ -279,9 +212,3 @@ def _read(answer: http.client.HTTPResponse, place: Place, limit: int) -> bytes:
     if len(content) > limit:
         raise PermanentError("SP-302", f"larger than {limit} bytes")
     return bytes(content)
-
-
-def _seconds(text: str) -> float | None:
-    """Retry-After in seconds, at most an hour. A date there is left to our own back-off."""
-    text = text.strip()
-    return min(float(text), _MAX_WAIT) if re.fullmatch(r"[0-9]{1,12}", text) else None

@@ -7,6 +7,9 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from scalepoint_integration.models import registers
+from scalepoint_integration.payloads.assignment import CaseFacts
+
 
 class Case(models.Model):
     """One damage. ``facts`` holds what Scalepoint told, each fact with the time it was said (registers.merge), so that
@@ -18,6 +21,10 @@ class Case(models.Model):
         IN_PROGRESS = "in_progress", _("In progress")
         CLOSED = "closed", _("Closed")
         CANCELLED = "cancelled", _("Cancelled")
+
+    # The more there is to do, the later.
+    OPEN = (Status.NEW, Status.IN_PROGRESS, Status.NEEDS_ACTION)
+    ENDED = (Status.CLOSED, Status.CANCELLED)
 
     connection = models.ForeignKey(
         "scalepoint_integration.Connection", models.PROTECT, related_name="cases", verbose_name=_("connection")
@@ -136,6 +143,15 @@ class Case(models.Model):
         # Scalepoint's own names are long and say nothing to anybody: enough of one to tell two cases apart.
         name = self.case_id or self.token
         return self.number or (f"{name[:10]}…" if len(name) > 12 else name) or str(self.pk)
+
+    @property
+    def known(self) -> CaseFacts:
+        """The facts that hold now, each by its newest statement."""
+        return registers.read(self.facts, CaseFacts)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in self.OPEN
 
 
 class Service(models.Model):

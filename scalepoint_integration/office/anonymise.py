@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from crm.models import Customer, InsuranceCompany
 from scalepoint_integration import cases, followup
 from scalepoint_integration.adapter import get_adapter
-from scalepoint_integration.models import Case, EventAttempt, InboundEvent, OutboundEvent, registers
+from scalepoint_integration.models import Case, EventAttempt, InboundEvent, OutboundEvent
 from scalepoint_integration.office.casework import locked, tasks_of
 from scalepoint_integration.payloads.assignment import Address, CaseFacts
 
@@ -26,7 +26,7 @@ def anonymise(case: Case, by: Any) -> None:
     with locked(case, by, takes=False) as held:
         if held.anonymised_at:
             return
-        person = registers.read(held.facts, CaseFacts)
+        person = held.known
         told = _told_of(person)
         held.facts = _without_person(held.facts, person, word)
         held.anonymised_at = timezone.now()

@@ -29,9 +29,7 @@ from scalepoint_integration.models import (
     Payment,
     Service,
     UserSettings,
-    registers,
 )
-from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
 from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
@@ -39,7 +37,6 @@ from tasks.models import Task
 # "Leave it as it is", where None would mean "nobody".
 KEEP: Any = object()
 ASSIGNMENTS = tuple(name for name, handler in HANDLERS.items() if handler is assignment.handle)
-_CLOSED = (Task.Status.DONE, Task.Status.CANCELLED)
 _MOST = 100
 _TWICE = timedelta(minutes=1)
 _REASON = 100  # what the history holds of one
@@ -109,7 +106,7 @@ def choose_customer(case: Case, by: Any, customer: Customer | None) -> None:
             _pass_on(held, "customer", customer)
             held.applied = {}  # what we wrote on the former one
         elif customer is None and held.customer is None:
-            facts = registers.read(held.facts, CaseFacts)
+            facts = held.known
             if held.insurer is None:
                 raise NeedsPerson("SP-111", alias=facts.insurer_alias)
             held.customer = assignment.make_customer(held, held.insurer, facts, get_adapter())
@@ -272,7 +269,7 @@ def reopen(case: Case, by: Any) -> None:
         if held.problem_code:
             held.status = Case.Status.NEEDS_ACTION
         for task in tasks:
-            if reason and task.status in _CLOSED and task.closed_reason == reason:
+            if reason and task.status in Task.ENDED and task.closed_reason == reason:
                 get_adapter().reopen_task(task, begun=True)
 
 

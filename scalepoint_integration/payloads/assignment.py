@@ -25,6 +25,11 @@ class Address:
         # A country alone is no address.
         return bool(self.street or self.street2 or self.postal_code or self.city)
 
+    @property
+    def line(self) -> str:
+        """Street, postal code and city in one line, only what there is."""
+        return ", ".join(filter(None, (self.street, f"{self.postal_code} {self.city}".strip())))
+
 
 @dataclass(frozen=True, slots=True)
 class Party:
@@ -71,6 +76,16 @@ class CaseFacts:
     holder_mobile: str = ""
     holder_email: str = ""
     holder_address: Address = field(default_factory=Address)
+
+    @property
+    def place(self) -> Address:
+        """Where the damage is; where the policyholder lives if nothing else was told."""
+        return self.damage_address or self.holder_address
+
+    @property
+    def damage(self) -> str:
+        """The kind of damage, by the closest word that was told; "" if none was."""
+        return self.damage_type or self.damage_category or self.damage_cause
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext
 
+from crm import formats
 from scalepoint_integration import notices
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, ImagePull, InboundEvent
@@ -31,7 +31,7 @@ def steps(sent: Sent) -> list[Step]:
         return [Step("bad", gettext("Refused: %(what)s") % {"what": problem.what}, problem=problem)]
     events = list(InboundEvent.objects.filter(pk__in=sent.event_ids).defer("body").order_by("pk"))
     found = [
-        Step("good", gettext("Received in %(seconds)s s") % {"seconds": number_format(sent.seconds, 1)}, events[0])
+        Step("good", gettext("Received in %(seconds)s s") % {"seconds": formats.number(sent.seconds, 1)}, events[0])
     ]
     again = len(sent.answers) - len(sent.event_ids)
     if again:
@@ -48,7 +48,7 @@ def steps(sent: Sent) -> list[Step]:
         found.append(Step("good", gettext("Task %(title)s") % {"title": service.task}, service.task))
     found += [_trouble(event) for event in events if event.status != InboundEvent.Status.DONE]
     found += _images(case)
-    if case.status in (Case.Status.CLOSED, Case.Status.CANCELLED):
+    if not case.is_open:
         found.append(Step("good", gettext("The case was closed again: %(how)s") % {"how": case.get_status_display()}))
     for person in notices.would_be_told(case) if case.customer else ():
         found.append(Step("good", gettext("Mail to %(person)s (shown, not sent)") % {"person": person}))

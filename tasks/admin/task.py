@@ -6,13 +6,14 @@ from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from crm import formats
 from crm.admin.base import FORM_FIELDS, OfficeAdmin, ResponsibleFilter, badge
 from crm.admin.customer import FACTS
+from crm.formats import NOTHING
 from tasks.models import Task, TaskCheckItem, TaskContact, TaskImage, TaskNote
 from tasks.services import remove_images
 
@@ -41,8 +42,7 @@ class DeadlineFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if self.value() != "1":
             return queryset
-        waiting = [Task.Status.NEW, Task.Status.IN_PROGRESS]
-        return queryset.filter(deadline__lt=timezone.localdate(), status__in=waiting)
+        return queryset.filter(deadline__lt=timezone.localdate(), status__in=Task.OPEN)
 
 
 class CheckItemInline(CheckItemInlineBase):
@@ -70,8 +70,8 @@ class NoteInline(NoteInlineBase):
     @admin.display(description=_("written"))
     def written(self, note: TaskNote) -> str:
         if not note.pk:
-            return "–"  # noqa: RUF001
-        moment = date_format(timezone.localtime(note.created_at), "SHORT_DATETIME_FORMAT")
+            return NOTHING
+        moment = formats.moment(note.created_at)
         return f"{moment}, {note.author}" if note.author else moment
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[TaskNote]":
@@ -156,7 +156,7 @@ class TaskAdmin(OfficeAdmin):
         url = task.scalepoint_url
         # Anything else, "javascript:" above all, stays text.
         if not url.lower().startswith(("https://", "http://")):
-            return url or "–"  # noqa: RUF001
+            return url or NOTHING
         return format_html(
             '<a href="{}" target="_blank" rel="noopener noreferrer">{} <span aria-hidden="true">↗</span></a>',
             url,

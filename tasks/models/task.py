@@ -17,6 +17,9 @@ class Task(models.Model):
         DONE = "done", _("Closed")
         CANCELLED = "cancelled", _("Cancelled")
 
+    OPEN = (Status.NEW, Status.IN_PROGRESS)
+    ENDED = (Status.DONE, Status.CANCELLED)
+
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.NEW, db_index=True)
     template = models.ForeignKey(
         "tasks.TaskTemplate",
@@ -91,7 +94,7 @@ class Task(models.Model):
 
     @property
     def is_open(self) -> bool:
-        return self.status in (Task.Status.NEW, Task.Status.IN_PROGRESS)
+        return self.status in self.OPEN
 
     @property
     def work_address(self) -> str:

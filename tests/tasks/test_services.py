@@ -35,7 +35,7 @@ def test_a_task_begins_as_its_template(template: TaskTemplate) -> None:
         template=template, title="905709", description="Storm.", contacts=contacts, today=TODAY, scalepoint_id="905709"
     )
     task.refresh_from_db()
-    assert (task.title, task.description) == ("Damage – 905709", "Call within a day.\n\nStorm.")  # noqa: RUF001
+    assert (task.title, task.description) == ("Damage – 905709", "Call within a day.\n\nStorm.")
     assert (task.deadline, task.status, task.scalepoint_id) == (date(2031, 5, 20), "new", "905709")
     assert (task.team, task.responsible) == (template.team, template.responsible)
     assert [(item.text, item.done) for item in task.check_items.all()] == [("Call", False), ("Take pictures", False)]

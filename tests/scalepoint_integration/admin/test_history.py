@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from crm.admin import history
-from crm.admin.history import entries
+from crm.history import entries
 from crm.models import SecurityToken, Team
 from scalepoint_integration.models import Case, Connection, DefaultValues
 from tests.scalepoint_integration.admin.office import client_of, make
@@ -51,7 +51,7 @@ def test_it_says_who_changed_which_field_from_what_to_what_and_why(case: Case, m
     change(case, mette, responsible=mette, team=team)
     change(case, None)  # the machine saved it, and nothing changed
     assert told(case) == [
-        [("Responsible", "–", "mette"), ("Team", "–", "Tag")],  # noqa: RUF001
+        [("Responsible", "–", "mette"), ("Team", "–", "Tag")],
         [("Status", "In progress", "Closed")],
         [],
     ]
@@ -69,7 +69,7 @@ def test_what_was_deleted_since_is_told_by_its_number(case: Case, mette: Any) ->
     change(case, mette, team=None)
     key = team.pk
     team.delete()
-    assert told(case)[0] == [("Team", f"no. {key}, deleted", "–")]  # noqa: RUF001
+    assert told(case)[0] == [("Team", f"no. {key}, deleted", "–")]
 
 
 def test_the_admins_own_log_is_merged_and_tells_nothing_twice(world: World, case: Case, mette: Any) -> None:
@@ -110,7 +110,7 @@ def test_a_page_that_stands_for_the_connection_shows_its_log_too(world: World, m
         assert {entry.message for entry in found} == {"", "Nyt"}
         changes = [(each.label, each.old, each.new) for entry in found for each in entry.changes]
         assert changes == [
-            ("Who is told of errors", "–", "mette"),  # noqa: RUF001
+            ("Who is told of errors", "–", "mette"),
             ("Switch", "On", "On hold"),
             ("Ends with", "tion", "cret"),
         ]

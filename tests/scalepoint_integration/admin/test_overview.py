@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from pytest_django import DjangoAssertNumQueries
 
+from crm.formats import duration
 from scalepoint_integration import figures
-from scalepoint_integration.admin.overview import duration
 from scalepoint_integration.models import Connection, Heartbeat, InboundEvent, Service
 from tasks.models import Task
 from tests.scalepoint_integration.test_figures import make_case, make_event
@@ -160,7 +160,7 @@ def test_every_drawing_has_its_numbers_as_a_table(world: World) -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (None, "–"),  # noqa: RUF001
+        (None, "–"),
         (0, "0 sec."),
         (38.9, "38 sec."),
         (60, "1 min."),

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from scalepoint_integration.images.fetch import fetch, is_public
+from scalepoint_integration.images.addresses import is_local, is_public
+from scalepoint_integration.images.fetch import fetch
 from scalepoint_integration.simulator.pictures import draw
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tests.scalepoint_integration.images.hostile_urls import HOSTILE
@@ -85,6 +86,17 @@ def test_the_table_of_public_addresses():
     ]
     assert [each for each in public if not is_public(each)] == []
     assert [each for each in closed if is_public(each)] == []
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        *((each, True) for each in ("localhost", "intranet", "crm.local", "10.0.0.1", "::1", "fe80::1", "192.88.99.1")),
+        *((each, False) for each in ("crm.example", "1.1.1.1", "2606:4700::1111")),
+    ],
+)
+def test_the_set_up_list_has_the_same_belief(host, local):
+    assert is_local(host) == local
 
 
 # ---- Trusted origins ----------------------------------------------------------------------------------------------

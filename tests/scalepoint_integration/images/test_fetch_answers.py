@@ -115,6 +115,7 @@ def test_answers_that_may_change(server, trust, status):
         ("0", 0),
         ("120", 120),
         ("999999", 3600),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 3600),
         ("9" * 40, None),
         ("-5", None),
         ("soon", None),
