@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python -m
 READY_VENV := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-browser screenshots chromium lint bench lock messages clean
+.PHONY: help demo test test-faults test-browser screenshots chromium lint bench lock lock-check messages clean
 MAKEFLAGS += --no-print-directory
 
 # What a shell may have set for another project.
@@ -43,13 +43,19 @@ lint: $(READY_VENV) ## ruff and mypy
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 
-UV_COMPILE := $(VENV)/bin/uv pip compile -q pyproject.toml --generate-hashes --no-annotate --no-header --universal
 bench: $(READY_VENV) ## how much slower the pages get with a million events; a few minutes
 	@$(RUN) benchmarks.lists
 
-lock: $(READY_VENV) ## requirements*.txt anew from pyproject.toml
-	$(UV_COMPILE) --extra site -o requirements.txt
-	$(UV_COMPILE) --extra site --extra dev -c requirements.txt -o requirements-dev.txt
+# For every Python and every kind of Linux at once, with one version of each package (so Django 5.2 everywhere: 6.0
+# needs Python 3.12), and with the extras written out, so that a resolver finds no package that the lock has not pinned.
+UV_COMPILE := $(VENV)/bin/uv pip compile -q pyproject.toml --generate-hashes --no-annotate --no-header \
+	--universal --fork-strategy fewest --no-strip-extras --extra site
+lock: $(READY_VENV) ## requirements*.txt from pyproject.toml; ARGS=--upgrade takes the newest versions
+	$(UV_COMPILE) -o requirements.txt $(ARGS)
+	$(UV_COMPILE) --extra dev -c requirements.txt -o requirements-dev.txt $(ARGS)
+
+lock-check: $(READY_VENV) ## what is newer than the lock, and which pins have known advisories; asks PyPI
+	@$(RUN) devtools.lock_check
 
 # Needs GNU gettext (Debian: gettext).
 messages: $(READY_VENV) ## the translations anew: collect, then compile
