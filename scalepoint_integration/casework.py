@@ -17,10 +17,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, inbox, lifecycle, outbox, workqueue
+from scalepoint_integration import cases, errors, events, followup, inbox, lifecycle, outbox, workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.doorbell import ring
-from scalepoint_integration.handlers import HANDLERS, assignment
+from scalepoint_integration.handlers import assignment
 from scalepoint_integration.models import (
     Case,
     EventAttempt,
@@ -38,7 +38,6 @@ from tasks.models import Task
 
 # "Leave it as it is", where None would mean "nobody".
 KEEP: Any = object()
-ASSIGNMENTS = tuple(name for name, handler in HANDLERS.items() if handler is assignment.handle)
 _CLOSED = (Task.Status.DONE, Task.Status.CANCELLED)
 _MOST = 100
 _TWICE = timedelta(minutes=1)
@@ -193,7 +192,7 @@ def _orders(case: Case, services: list[Service]) -> list[InboundEvent]:
     wanted = {service.reference for service in services}
     if not wanted:
         return []
-    rows = InboundEvent.objects.filter(case=case, event_type__in=ASSIGNMENTS, replay_of=None).defer("body")
+    rows = InboundEvent.objects.filter(case=case, event_type__in=events.MAKE_TASKS, replay_of=None).defer("body")
     newest: dict[Any, InboundEvent] = {}
     for event in reversed(rows.order_by("-pk")[:_MOST]):
         if not event.service_reference or event.service_reference in wanted:
@@ -227,7 +226,7 @@ def close(case: Case, by: Any, reason: str) -> None:
     reason = reason.strip()[:_REASON]
     with _held(case, by, because=reason) as held:
         held.status = Case.Status.CLOSED
-        held.flags = [flag for flag in held.flags if flag["code"] != followup.WORKED_ON]
+        held.flags = [flag for flag in held.flags if flag["code"] != errors.TASK_IN_PROGRESS.code]
         for task in _tasks(held):
             get_adapter().close_task(task, reason, cancelled=False)
 

@@ -28,7 +28,7 @@ from django.utils.translation import gettext, gettext_lazy
 from PIL import Image, ImageDraw, ImageFont
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import adapter, images, inbox, notices, workqueue
+from scalepoint_integration import adapter, errors, images, inbox, notices, workqueue
 from scalepoint_integration.api.views import TEST_MARK, EventView
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent
@@ -89,7 +89,7 @@ def send(connection: Connection, insurer: InsuranceCompany, example: str, *, kee
         _make_twins()
     token = UNKNOWN_TOKEN if chosen.unknown_token else adapter.security_token(insurer, timezone.now())
     if not token:
-        raise NoToken(describe("SP-412", {"company": insurer.name}))
+        raise NoToken(describe(errors.NO_VALID_TOKEN, {"company": insurer.name}))
     number = _next_number()
     begun = time.monotonic()
     answers = [post(connection, event, token) for event in chosen.build(number, insurer)]

@@ -14,7 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from scalepoint_integration import settlements, workqueue
+from scalepoint_integration import errors, settlements, workqueue
 from scalepoint_integration.doorbell import ring
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import (
@@ -128,7 +128,7 @@ class SettlementInline(_Money, InlineBase):
             if pull.revision_token == settlement.revision_token
         ]
         # Asked for on another case of the same connection: a revision belongs to one.
-        return " ".join(told) or describe("SP-416")
+        return " ".join(told) or describe(errors.OTHER_SETTLEMENT)
 
 
 class RevisionInline(_Money, InlineBase):

@@ -69,7 +69,7 @@ def test_one_module_opens_foreign_addresses() -> None:
 
 LAYERS = [
     ("conf",),
-    ("payloads", "naming", "errors"),
+    ("payloads", "naming", "errors", "events"),
     ("workqueue", "doorbell"),
     ("models",),
     ("keys", "client"),
