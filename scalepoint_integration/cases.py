@@ -105,7 +105,7 @@ def lock(connection: Connection, names: Names) -> tuple[Case, list[Case]]:
         )
         Case.objects.bulk_create([new], ignore_conflicts=True)
     # In the way is a case with the same token and another id. What contradicts itself is never guessed at.
-    raise NeedsPerson("SP-119")
+    raise NeedsPerson("SP-119", case=found[0].pk if found else None)
 
 
 def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -> Case:
@@ -124,9 +124,11 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
     told = [other for other in others if _names_too(other, names)]
     for other in told:
         if company and other.insurer_id not in (None, company):
-            raise NeedsPerson("SP-110" if insurer else "SP-119")
+            if insurer:
+                raise NeedsPerson("SP-110")
+            raise NeedsPerson("SP-119", case=other.pk)
         if _contradict(case, other):
-            raise NeedsPerson("SP-119")
+            raise NeedsPerson("SP-119", case=other.pk)
     # By the number alone: that is weak, and says nothing against what else is known of the two.
     number = case.number or names.number
     told += [other for other in others if other not in told and (other.number, other.insurer_id) == (number, company)]

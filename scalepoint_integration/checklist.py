@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from crm.formats import moment
 from crm.models import CustomerType, InsuranceCompany, SecurityToken
+from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
 from scalepoint_integration.images.addresses import is_local
@@ -128,7 +129,7 @@ def _address(connection: Connection, now: datetime, base: str) -> Row:
             _("The site does not answer under its public name %(host)s (ALLOWED_HOSTS).") % {"host": host or address}
         )
     if not alive(now):
-        problem = describe("SP-501")
+        problem = describe(errors.JOB_STOPPED)
         problems.append(f"{problem.what}. {problem.todo}.")
     status = Status.MISSING if problems else Status.DONE
     if not conf().public_base_url:
@@ -148,7 +149,7 @@ def _default_values(connection: Connection) -> Row:
     if template is None:
         problems.append(_("No task template is chosen."))
     elif not template.active:
-        problems.append(describe("SP-201", {"template": template.name}).what + ".")
+        problems.append(describe(errors.TEMPLATE_INACTIVE, {"template": template.name}).what + ".")
     if responsible is not None and not responsible.is_active:
         problems.append(_("%(user)s is not active any more. Choose somebody else.") % {"user": responsible})
     if responsible is None and connection.team is None:

@@ -1,6 +1,7 @@
-"""The catalogue of errors: what happened, what to do, who can. Texts for the office; codes for finding them.
+"""The table of errors: a row per code. What happened, what to do, who can, and what else pages and queues ask.
 
-A code with facts (a phone number, a time) becomes a sentence here and nowhere else: ``describe(code, facts)``.
+Code names a row (``errors.SEVERAL_CUSTOMERS``), the database keeps its ``code``, and no code is written anywhere else.
+With its facts (a phone number, a time) it becomes a sentence here and nowhere else: ``describe(code, facts)``.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,416 @@ from django.utils.translation import gettext, gettext_noop
 ADMINISTRATOR, OFFICE, IT, NOBODY = gettext_noop("administrator"), gettext_noop("office"), gettext_noop("IT"), ""
 
 
+# ---- Where an error is solved -------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page of the admin. ``page`` is the name of its address, ``of`` the row that the address names ("case",
+    "connection", "insurer"): without such a row the place is none. ``about`` is the row that the page may be opened
+    for. ``label`` may name the row of ``of``."""
+
+    label: str
+    page: str
+    permission: str
+    of: str = ""
+    about: str = ""
+
+
+CASE = Place(
+    gettext_noop("The case %(case)s"), "scalepoint_integration_case_change", "scalepoint_integration.view_case", "case"
+)
+DEFAULTS = Place(
+    gettext_noop("Open the default values"),
+    "scalepoint_integration_defaultvalues_changelist",
+    "scalepoint_integration.view_defaultvalues",
+    about="connection",
+)
+CONNECTION = Place(
+    gettext_noop("The connection"),
+    "scalepoint_integration_connection_change",
+    "scalepoint_integration.view_connection",
+    "connection",
+)
+INSURER = Place(
+    gettext_noop("Open the insurance company"),
+    "crm_insurancecompany_change",
+    "crm.view_insurancecompany",
+    "insurer",
+)
+INSURERS = Place(
+    gettext_noop("Go to the insurance companies"), "crm_insurancecompany_changelist", "crm.view_insurancecompany"
+)
+SETUP = Place(
+    gettext_noop("Go to set-up"), "scalepoint_integration_setup_changelist", "scalepoint_integration.view_setup"
+)
+TEMPLATES = Place(gettext_noop("Task templates"), "tasks_tasktemplate_changelist", "tasks.view_tasktemplate")
+
+
+# ---- The rows -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Error:
+    """``what`` and ``todo`` are msgids; %(name)s in them are facts that come with the error. ``who`` is "" where nobody
+    has to do anything."""
+
+    code: str
+    what: str
+    todo: str
+    who: str
+    # What the person who solves it presses, in the list of cases.
+    solve: str = gettext_noop("See what to do")
+    # The places where it is solved, the best one first.
+    at: tuple[Place, ...] = ()
+    # The choices that the page of the case offers (case_box.html).
+    box: str = "retry"
+    # The event is tried again by itself once the case works.
+    waits: bool = False
+    # The fact in brackets is another one in each case, and is left out where several cases are told together.
+    per_case: bool = False
+    # May stand on an event as its error: a choice of the log's filter.
+    on_event: bool = False
+
+
+# Receiving
+UNKNOWN_TOKEN = Error(
+    "SP-101",
+    gettext_noop("Unknown security token (ends with %(last4)s)"),
+    gettext_noop(
+        "Compare it with the token from Scalepoint or the insurance company. Correct it or add the company, and "
+        "ask Scalepoint to send the case again"
+    ),
+    ADMINISTRATOR,
+    at=(INSURERS,),
+)
+TOKEN_EXPIRED = Error(
+    "SP-102",
+    gettext_noop("The security token has expired or is switched off"),
+    gettext_noop("Extend the old one, or ask Scalepoint to use the new one"),
+    ADMINISTRATOR,
+    at=(INSURERS,),
+)
+CONNECTION_OFF = Error(
+    "SP-103",
+    gettext_noop("The connection is switched off"),
+    gettext_noop("Switch it on, or put it on hold (then the cases are stored)"),
+    ADMINISTRATOR,
+    at=(CONNECTION,),
+)
+UNREADABLE = Error(
+    "SP-104",
+    gettext_noop("The content could not be read"),
+    gettext_noop(
+        "Send the error report to Scalepoint and ask them to send again. What came is kept under refused tries"
+    ),
+    IT,
+    on_event=True,
+)
+NO_CASE_NUMBER = Error(
+    "SP-105",
+    gettext_noop("There is no case number"),
+    gettext_noop("Open the event and tie it to a case"),
+    OFFICE,
+    on_event=True,
+)
+UNUSED_TYPE = Error(
+    "SP-106",
+    gettext_noop("A type of event that we do not use"),
+    gettext_noop("Nothing. It is stored; ask IT if you miss it"),
+    NOBODY,
+    on_event=True,
+)
+DUPLICATE = Error(
+    "SP-107",
+    gettext_noop("The event was received before"),
+    gettext_noop("Nothing. We did not make anything a second time"),
+    NOBODY,
+)
+OUTDATED = Error(
+    "SP-108",
+    gettext_noop("Older than what we already have"),
+    gettext_noop("Nothing. The newest counts"),
+    NOBODY,
+    at=(CASE,),
+)
+UNKNOWN_CASE = Error(
+    "SP-109",
+    gettext_noop("We did not have the case yet"),
+    gettext_noop(
+        "The case is made from the event, and gets its task when Scalepoint sends the assignment. If that does not "
+        "come, ask Scalepoint to send it again"
+    ),
+    OFFICE,
+    at=(CASE,),
+)
+OTHER_COMPANY = Error(
+    "SP-110",
+    gettext_noop("The case names another insurance company than the security token belongs to"),
+    gettext_noop("Ask Scalepoint which company is right. Nothing was made of it"),
+    ADMINISTRATOR,
+    at=(INSURERS,),
+    on_event=True,
+)
+UNKNOWN_COMPANY = Error(
+    "SP-111",
+    gettext_noop("The insurance company “%(alias)s” is not known"),
+    gettext_noop("Add the company with this alias, or choose the company on the case, and press Retry"),
+    ADMINISTRATOR,
+    solve=gettext_noop("Choose insurance company"),
+    at=(INSURERS, CASE),
+    box="insurer",
+    waits=True,
+    on_event=True,
+)
+WRONG_METHOD = Error(
+    "SP-112",
+    gettext_noop("The address was called in a wrong way"),
+    gettext_noop("Ask Scalepoint to send with POST"),
+    IT,
+)
+REQUEST_TOO_LARGE = Error(
+    "SP-113",
+    gettext_noop("What was sent is too large"),
+    gettext_noop("Ask Scalepoint to send fewer or smaller images"),
+    IT,
+)
+UNSUPPORTED_CONTENT = Error(
+    "SP-114",
+    gettext_noop("What was sent is of a kind we do not take"),
+    gettext_noop("Ask Scalepoint to send JSON in UTF-8"),
+    IT,
+)
+TOO_MANY_REFUSED = Error(
+    "SP-115",
+    gettext_noop("Too many refused tries"),
+    gettext_noop("Wait a minute. Then compare the security token with the one Scalepoint uses"),
+    ADMINISTRATOR,
+)
+DATABASE_AWAY = Error(
+    "SP-116",
+    gettext_noop("The database does not answer"),
+    gettext_noop("Tell IT. Scalepoint has to send the case again"),
+    IT,
+)
+UNKNOWN_CONNECTION = Error(
+    "SP-117",
+    gettext_noop("There is no connection with this number"),
+    gettext_noop("Compare the address that Scalepoint uses"),
+    IT,
+)
+COMPANY_INACTIVE = Error(
+    "SP-118",
+    gettext_noop("The insurance company “%(company)s” is switched off"),
+    gettext_noop("Switch the company on, and press Retry"),
+    ADMINISTRATOR,
+    at=(INSURER, INSURERS),
+    waits=True,
+    on_event=True,
+)
+SAME_TOKEN = Error(
+    "SP-119",
+    gettext_noop("Two cases of Scalepoint's have the same token"),
+    gettext_noop("Ask Scalepoint which one is right. Nothing was made of this one"),
+    IT,
+    at=(CASE,),
+    on_event=True,
+)
+NOT_ENCRYPTED = Error(
+    "SP-120",
+    gettext_noop("What was sent was not encrypted"),
+    gettext_noop("Ask Scalepoint to use the address that begins with https, and change the security token"),
+    IT,
+    at=(INSURERS,),
+)
+ACCESS_TOKEN_EXPIRED = Error(
+    "SP-130",
+    gettext_noop("An access token of ours has ended"),
+    gettext_noop("Nothing. Scalepoint fetches a new one"),
+    NOBODY,
+)
+# Making customers and tasks
+TEMPLATE_INACTIVE = Error(
+    "SP-201",
+    gettext_noop("The task template “%(template)s” is switched off"),
+    gettext_noop("Choose another template, and press Retry"),
+    ADMINISTRATOR,
+    at=(DEFAULTS, CONNECTION, TEMPLATES),
+    waits=True,
+    on_event=True,
+)
+RESPONSIBLE_INACTIVE = Error(
+    "SP-202",
+    gettext_noop("The responsible user is no longer active"),
+    gettext_noop("Choose a new one, otherwise new cases have nobody responsible"),
+    ADMINISTRATOR,
+    at=(DEFAULTS, CONNECTION),
+)
+SEVERAL_CUSTOMERS = Error(
+    "SP-203",
+    gettext_noop("Several customers fit (%(reason)s)"),
+    gettext_noop("Choose the right one on the case"),
+    OFFICE,
+    solve=gettext_noop("Choose customer"),
+    at=(CASE,),
+    box="customer",
+    waits=True,
+    per_case=True,
+    on_event=True,
+)
+NO_PHONE = Error(
+    "SP-204",
+    gettext_noop("The policyholder has no phone number"),
+    gettext_noop("Choose a customer on the case, or make a new one"),
+    OFFICE,
+    solve=gettext_noop("Choose customer"),
+    at=(CASE,),
+    box="customer",
+    waits=True,
+    on_event=True,
+)
+CASE_NAME_CUT = Error(
+    "SP-205",
+    gettext_noop("The case name became too long and was cut"),
+    gettext_noop("Make the template shorter"),
+    ADMINISTRATOR,
+    at=(DEFAULTS, CONNECTION),
+)
+TASK_IN_PROGRESS = Error(
+    "SP-206",
+    gettext_noop("Scalepoint closed the case, but somebody has worked on the task"),
+    gettext_noop("Decide whether the task is to be closed"),
+    OFFICE,
+    solve=gettext_noop("Decide about the task"),
+    at=(CASE,),
+    box="decide",
+)
+TWO_CASES_ARE_ONE = Error(
+    "SP-207",
+    gettext_noop("Two cases turn out to be one: %(first)s and %(second)s"),
+    gettext_noop("Choose the same customer on both, delete the task that is too many, and retry"),
+    OFFICE,
+    at=(CASE,),
+    on_event=True,
+)
+# Images
+IMAGE_NOT_FETCHED = Error(
+    "SP-301", gettext_noop("An image could not be fetched"), gettext_noop("Press Fetch again. The case is made"), OFFICE
+)
+IMAGE_REJECTED = Error(
+    "SP-302",
+    gettext_noop("The file is too large or of a type we do not take"),
+    gettext_noop("Get it in Scalepoint"),
+    OFFICE,
+)
+# Scalepoint's side
+SCALEPOINT_AWAY = Error(
+    "SP-401",
+    gettext_noop("Scalepoint does not answer"),
+    gettext_noop("We try again ourselves. You do not have to do anything"),
+    NOBODY,
+)
+LOGIN_REFUSED = Error(
+    "SP-402",
+    gettext_noop("Scalepoint refused our login"),
+    gettext_noop("Check the server name and the user name"),
+    ADMINISTRATOR,
+    at=(SETUP,),
+)
+NO_ACCESS = Error(
+    "SP-403",
+    gettext_noop("You have no access to this in Scalepoint"),
+    gettext_noop("It needs an agreement with Scalepoint or the insurance company"),
+    ADMINISTRATOR,
+)
+CURSOR_LOST = Error(
+    "SP-404",
+    gettext_noop("Scalepoint no longer knows where we stopped fetching"),
+    gettext_noop(
+        "Ask Scalepoint whether events were lost. Then choose Fetch events again on the connection; what we have "
+        "is not made twice"
+    ),
+    IT,
+)
+CASE_NUMBER_EXISTS = Error(
+    "SP-411",
+    gettext_noop("The case has a case number at Scalepoint already"),
+    gettext_noop("Nothing. Our number was not sent"),
+    NOBODY,
+)
+NO_VALID_TOKEN = Error(
+    "SP-412",
+    gettext_noop("There is no valid security token of %(company)s"),
+    gettext_noop("Add the token to the insurance company, and press Retry"),
+    ADMINISTRATOR,
+    at=(INSURERS,),
+)
+FIELD_MISSING = Error(
+    "SP-413",
+    gettext_noop("Something is missing in what should be sent (%(field)s)"),
+    gettext_noop("Fill it in and press Retry, or write it in Scalepoint"),
+    OFFICE,
+)
+FILE_TOO_LARGE = Error(
+    "SP-414",
+    gettext_noop("The file is too large to be sent"),
+    gettext_noop("Send a smaller file, or put it into Scalepoint"),
+    OFFICE,
+)
+SAME_EVENTS_AGAIN = Error(
+    "SP-415",
+    gettext_noop("Scalepoint gives us the same events again and again"),
+    gettext_noop("We fetch more slowly for now. Send the error report to Scalepoint if it does not stop"),
+    IT,
+)
+NOT_ACCEPTED = Error(
+    "SP-405",
+    gettext_noop("Scalepoint did not accept what we sent"),
+    gettext_noop("Read Scalepoint's answer on the sending, correct it and press Retry"),
+    OFFICE,
+)
+NOT_READY = Error(
+    "SP-409",
+    gettext_noop("The connection is not ready for calls to Scalepoint"),
+    gettext_noop("Fill in the client id, the tenant and the addresses, and make a key that Scalepoint knows"),
+    ADMINISTRATOR,
+    at=(SETUP,),
+)
+NO_USER_NAME = Error(
+    "SP-417",
+    gettext_noop("%(person)s has no Scalepoint user name"),
+    gettext_noop("Enter the name under My settings, and retry"),
+    OFFICE,
+)
+OTHER_SETTLEMENT = Error(
+    "SP-416",
+    gettext_noop("The settlement that Scalepoint gave us belongs to another case"),
+    gettext_noop("Ask Scalepoint which case is right. Nothing was made of it"),
+    IT,
+)
+# Ourselves
+JOB_STOPPED = Error(
+    "SP-501", gettext_noop("The background job does not run"), gettext_noop("The cases are stored. Tell IT"), IT
+)
+MAIL_NOT_SENT = Error(
+    "SP-502",
+    gettext_noop("A mail could not be sent"),
+    gettext_noop("We try again ourselves. If it does not stop, compare the mail settings of the site"),
+    IT,
+)
+UNFORESEEN = Error(
+    "SP-900",
+    gettext_noop("Something went wrong with us"),
+    gettext_noop("Press Retry. If that does not help, copy the error report to support"),
+    IT,
+    on_event=True,
+)
+
+CATALOGUE: dict[str, Error] = {row.code: row for row in list(vars().values()) if isinstance(row, Error)}
+
+
+def find(code: str) -> Error:
+    """The row of a code out of the database. A code that is not known is treated as something unforeseen."""
+    return CATALOGUE.get(code, UNFORESEEN)
+
+
+# ---- In words -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Problem:
     """``what`` and ``todo`` are in the language of the reader; ``who`` is "" where nobody has to do anything."""
@@ -26,250 +437,11 @@ class Problem:
         return f"{said} {gettext('Who can')}: {self.who}." if self.who else said
 
 
-# code -> what happened, what to do, who can. %(name)s are facts that come with the error.
-CATALOGUE: dict[str, tuple[str, str, str]] = {
-    # Receiving
-    "SP-101": (
-        gettext_noop("Unknown security token (ends with %(last4)s)"),
-        gettext_noop(
-            "Compare it with the token from Scalepoint or the insurance company. Correct it or add the company, and "
-            "ask Scalepoint to send the case again"
-        ),
-        ADMINISTRATOR,
-    ),
-    "SP-102": (
-        gettext_noop("The security token has expired or is switched off"),
-        gettext_noop("Extend the old one, or ask Scalepoint to use the new one"),
-        ADMINISTRATOR,
-    ),
-    "SP-103": (
-        gettext_noop("The connection is switched off"),
-        gettext_noop("Switch it on, or put it on hold (then the cases are stored)"),
-        ADMINISTRATOR,
-    ),
-    "SP-104": (
-        gettext_noop("The content could not be read"),
-        gettext_noop(
-            "Send the error report to Scalepoint and ask them to send again. What came is kept under refused tries"
-        ),
-        IT,
-    ),
-    "SP-105": (gettext_noop("There is no case number"), gettext_noop("Open the event and tie it to a case"), OFFICE),
-    "SP-106": (
-        gettext_noop("A type of event that we do not use"),
-        gettext_noop("Nothing. It is stored; ask IT if you miss it"),
-        NOBODY,
-    ),
-    "SP-107": (
-        gettext_noop("The event was received before"),
-        gettext_noop("Nothing. We did not make anything a second time"),
-        NOBODY,
-    ),
-    "SP-108": (gettext_noop("Older than what we already have"), gettext_noop("Nothing. The newest counts"), NOBODY),
-    "SP-109": (
-        gettext_noop("We did not have the case yet"),
-        gettext_noop(
-            "The case is made from the event, and gets its task when Scalepoint sends the assignment. If that does not "
-            "come, ask Scalepoint to send it again"
-        ),
-        OFFICE,
-    ),
-    "SP-110": (
-        gettext_noop("The case names another insurance company than the security token belongs to"),
-        gettext_noop("Ask Scalepoint which company is right. Nothing was made of it"),
-        ADMINISTRATOR,
-    ),
-    "SP-111": (
-        gettext_noop("The insurance company “%(alias)s” is not known"),
-        gettext_noop("Add the company with this alias, or choose the company on the case, and press Retry"),
-        ADMINISTRATOR,
-    ),
-    "SP-112": (
-        gettext_noop("The address was called in a wrong way"),
-        gettext_noop("Ask Scalepoint to send with POST"),
-        IT,
-    ),
-    "SP-113": (
-        gettext_noop("What was sent is too large"),
-        gettext_noop("Ask Scalepoint to send fewer or smaller images"),
-        IT,
-    ),
-    "SP-114": (
-        gettext_noop("What was sent is of a kind we do not take"),
-        gettext_noop("Ask Scalepoint to send JSON in UTF-8"),
-        IT,
-    ),
-    "SP-115": (
-        gettext_noop("Too many refused tries"),
-        gettext_noop("Wait a minute. Then compare the security token with the one Scalepoint uses"),
-        ADMINISTRATOR,
-    ),
-    "SP-116": (
-        gettext_noop("The database does not answer"),
-        gettext_noop("Tell IT. Scalepoint has to send the case again"),
-        IT,
-    ),
-    "SP-117": (
-        gettext_noop("There is no connection with this number"),
-        gettext_noop("Compare the address that Scalepoint uses"),
-        IT,
-    ),
-    "SP-118": (
-        gettext_noop("The insurance company “%(company)s” is switched off"),
-        gettext_noop("Switch the company on, and press Retry"),
-        ADMINISTRATOR,
-    ),
-    "SP-119": (
-        gettext_noop("Two cases of Scalepoint's have the same token"),
-        gettext_noop("Ask Scalepoint which one is right. Nothing was made of this one"),
-        IT,
-    ),
-    "SP-120": (
-        gettext_noop("What was sent was not encrypted"),
-        gettext_noop("Ask Scalepoint to use the address that begins with https, and change the security token"),
-        IT,
-    ),
-    "SP-130": (
-        gettext_noop("An access token of ours has ended"),
-        gettext_noop("Nothing. Scalepoint fetches a new one"),
-        NOBODY,
-    ),
-    # Making customers and tasks
-    "SP-201": (
-        gettext_noop("The task template “%(template)s” is switched off"),
-        gettext_noop("Choose another template, and press Retry"),
-        ADMINISTRATOR,
-    ),
-    "SP-202": (
-        gettext_noop("The responsible user is no longer active"),
-        gettext_noop("Choose a new one, otherwise new cases have nobody responsible"),
-        ADMINISTRATOR,
-    ),
-    "SP-203": (
-        gettext_noop("Several customers fit (%(reason)s)"),
-        gettext_noop("Choose the right one on the case"),
-        OFFICE,
-    ),
-    "SP-204": (
-        gettext_noop("The policyholder has no phone number"),
-        gettext_noop("Choose a customer on the case, or make a new one"),
-        OFFICE,
-    ),
-    "SP-205": (
-        gettext_noop("The case name became too long and was cut"),
-        gettext_noop("Make the template shorter"),
-        ADMINISTRATOR,
-    ),
-    "SP-206": (
-        gettext_noop("Scalepoint closed the case, but somebody has worked on the task"),
-        gettext_noop("Decide whether the task is to be closed"),
-        OFFICE,
-    ),
-    "SP-207": (
-        gettext_noop("Two cases turn out to be one: %(first)s and %(second)s"),
-        gettext_noop("Choose the same customer on both, delete the task that is too many, and retry"),
-        OFFICE,
-    ),
-    # Images
-    "SP-301": (
-        gettext_noop("An image could not be fetched"),
-        gettext_noop("Press Fetch again. The case is made"),
-        OFFICE,
-    ),
-    "SP-302": (
-        gettext_noop("The file is too large or of a type we do not take"),
-        gettext_noop("Get it in Scalepoint"),
-        OFFICE,
-    ),
-    # Scalepoint's side
-    "SP-401": (
-        gettext_noop("Scalepoint does not answer"),
-        gettext_noop("We try again ourselves. You do not have to do anything"),
-        NOBODY,
-    ),
-    "SP-402": (
-        gettext_noop("Scalepoint refused our login"),
-        gettext_noop("Check the server name and the user name"),
-        ADMINISTRATOR,
-    ),
-    "SP-403": (
-        gettext_noop("You have no access to this in Scalepoint"),
-        gettext_noop("It needs an agreement with Scalepoint or the insurance company"),
-        ADMINISTRATOR,
-    ),
-    "SP-404": (
-        gettext_noop("Scalepoint no longer knows where we stopped fetching"),
-        gettext_noop(
-            "Ask Scalepoint whether events were lost. Then choose Fetch events again on the connection; what we have "
-            "is not made twice"
-        ),
-        IT,
-    ),
-    "SP-411": (
-        gettext_noop("The case has a case number at Scalepoint already"),
-        gettext_noop("Nothing. Our number was not sent"),
-        NOBODY,
-    ),
-    "SP-412": (
-        gettext_noop("There is no valid security token of %(company)s"),
-        gettext_noop("Add the token to the insurance company, and press Retry"),
-        ADMINISTRATOR,
-    ),
-    "SP-413": (
-        gettext_noop("Something is missing in what should be sent (%(field)s)"),
-        gettext_noop("Fill it in and press Retry, or write it in Scalepoint"),
-        OFFICE,
-    ),
-    "SP-414": (
-        gettext_noop("The file is too large to be sent"),
-        gettext_noop("Send a smaller file, or put it into Scalepoint"),
-        OFFICE,
-    ),
-    "SP-415": (
-        gettext_noop("Scalepoint gives us the same events again and again"),
-        gettext_noop("We fetch more slowly for now. Send the error report to Scalepoint if it does not stop"),
-        IT,
-    ),
-    "SP-405": (
-        gettext_noop("Scalepoint did not accept what we sent"),
-        gettext_noop("Read Scalepoint's answer on the sending, correct it and press Retry"),
-        OFFICE,
-    ),
-    "SP-409": (
-        gettext_noop("The connection is not ready for calls to Scalepoint"),
-        gettext_noop("Fill in the client id, the tenant and the addresses, and make a key that Scalepoint knows"),
-        ADMINISTRATOR,
-    ),
-    "SP-417": (
-        gettext_noop("%(person)s has no Scalepoint user name"),
-        gettext_noop("Enter the name under My settings, and retry"),
-        OFFICE,
-    ),
-    "SP-416": (
-        gettext_noop("The settlement that Scalepoint gave us belongs to another case"),
-        gettext_noop("Ask Scalepoint which case is right. Nothing was made of it"),
-        IT,
-    ),
-    # Ourselves
-    "SP-501": (gettext_noop("The background job does not run"), gettext_noop("The cases are stored. Tell IT"), IT),
-    "SP-502": (
-        gettext_noop("A mail could not be sent"),
-        gettext_noop("We try again ourselves. If it does not stop, compare the mail settings of the site"),
-        IT,
-    ),
-    "SP-900": (
-        gettext_noop("Something went wrong with us"),
-        gettext_noop("Press Retry. If that does not help, copy the error report to support"),
-        IT,
-    ),
-}
-
-
-def describe(code: str, facts: Mapping[str, Any] | None = None) -> Problem:
-    """The error in the reader's language. An unknown code is told as SP-900, with its own code."""
-    what, todo, who = CATALOGUE.get(code, CATALOGUE["SP-900"])
+def describe(error: Error | str, facts: Mapping[str, Any] | None = None) -> Problem:
+    """The error, or the one of a code, in the reader's language. An unknown code keeps its own code."""
+    row, code = (find(error), error) if isinstance(error, str) else (error, error.code)
     known = _Facts(facts or {})
-    return Problem(code, gettext(what) % known, gettext(todo) % known, gettext(who) if who else "")
+    return Problem(code, gettext(row.what) % known, gettext(row.todo) % known, gettext(row.who) if row.who else "")
 
 
 class _Facts(dict[str, Any]):

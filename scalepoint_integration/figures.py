@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm import history
 from crm.models import InsuranceCompany, SecurityToken
+from scalepoint_integration import errors
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, Connection, EventAttempt, InboundEvent, ScalepointMail, Service
 from scalepoint_integration.models.heartbeat import alive
@@ -111,7 +112,7 @@ def causes(scope: Scope) -> list[Cause]:
     shared: dict[tuple[str, str], Cause] = {}
     for row in rows[:200]:
         code, facts = row["problem_code"], row["problem_facts"]
-        of_one = code in _OF_ONE_CASE
+        of_one = errors.find(code).per_case
         key = (code, "" if of_one else describe(code, facts).what)
         old = shared.get(key)
         count = row["n"] + (old.count if old else 0)
@@ -119,12 +120,9 @@ def causes(scope: Scope) -> list[Cause]:
         shared[key] = Cause(code, told, count, True, row["one"] if count == 1 else None)
     alone = _events(scope).filter(status=InboundEvent.Status.FAILED)
     alone = alone.exclude(case__status=Case.Status.NEEDS_ACTION, case__problem_code__gt="")
-    errors = alone.values("error_code").annotate(n=Count("pk")).order_by("-n")
-    events = [Cause(row["error_code"], {}, row["n"], False) for row in errors[:SHOWN]]
+    codes = alone.values("error_code").annotate(n=Count("pk")).order_by("-n")
+    events = [Cause(row["error_code"], {}, row["n"], False) for row in codes[:SHOWN]]
     return [*sorted(shared.values(), key=lambda cause: -cause.count)[:SHOWN], *events]
-
-
-_OF_ONE_CASE = ("SP-203",)
 
 
 # ---- What happened -------------------------------------------------------------------------------------------------

@@ -14,15 +14,13 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
-from scalepoint_integration import images, lifecycle, queues, workqueue
+from scalepoint_integration import errors, images, lifecycle, queues, workqueue
 from scalepoint_integration.adapter import Adapter, fitting
 from scalepoint_integration.models import Case, CaseAttachment, CaseMessage, ImagePull, Service
 from scalepoint_integration.payloads.assignment import ImageRef
 from scalepoint_integration.payloads.attachments import may_be_picture
 from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task, TaskNote
-
-WORKED_ON = "SP-206"
 
 
 def apply(case: Case, adapter: Adapter) -> None:
@@ -31,7 +29,8 @@ def apply(case: Case, adapter: Adapter) -> None:
     flagged = False
     for service in services:
         flagged |= _close_or_reopen(case, service, adapter)
-    flags = [flag for flag in case.flags if flag["code"] != WORKED_ON] + [{"code": WORKED_ON}] * flagged
+    code = errors.TASK_IN_PROGRESS.code
+    flags = [flag for flag in case.flags if flag["code"] != code] + [{"code": code}] * flagged
     if flags != case.flags:
         case.flags = flags
         case.save(update_fields=["flags", "updated_at"])
@@ -43,7 +42,7 @@ def apply(case: Case, adapter: Adapter) -> None:
 def still_true(case: Case, flag: Mapping[str, str]) -> bool:
     """Whether a flag still asks somebody to decide: not once the task was closed by hand."""
     return (
-        flag["code"] != WORKED_ON
+        flag["code"] != errors.TASK_IN_PROGRESS.code
         or case.services.filter(task__isnull=False).exclude(task__status__in=Task.ENDED).exists()
     )
 
@@ -87,7 +86,7 @@ def keep_open(case: Case) -> None:
         assert closed is not None  # noqa: S101  for the type checker
         service.applied = {**service.applied, **_closing_fields(closed)}
         service.save(update_fields=["applied"])
-    case.flags = [flag for flag in case.flags if flag["code"] != WORKED_ON]
+    case.flags = [flag for flag in case.flags if flag["code"] != errors.TASK_IN_PROGRESS.code]
 
 
 def _closing_fields(closed: Mapping[str, Any]) -> dict[str, str]:

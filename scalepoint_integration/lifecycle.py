@@ -9,13 +9,15 @@ depends on what arrived first.
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
+from django.dispatch import Signal
 from django.utils.translation import gettext, gettext_noop
 
+from scalepoint_integration import signals
 from scalepoint_integration.models import Case
 from scalepoint_integration.payloads import strict_json
-from scalepoint_integration.payloads.claim import ClaimUpdate, Closed
+from scalepoint_integration.payloads.claim import ClaimUpdate, Closed, parse
 
 Lifecycle = dict[str, Any]
 
@@ -43,6 +45,19 @@ def merge(lifecycle: Mapping[str, Any], closed: Closed | None, reopened: bool, a
         if said is not None:
             merged[name] = max(({"at": when, **said}, merged.get(name, {})), key=_age)
     return merged
+
+
+def details(body: bytes) -> str:
+    """What an event says of the case, in the reader's language: "Case closed (Not covered)". "" where it can't be
+    read. Pure."""
+    try:
+        update = parse(strict_json.parse(body))
+    except strict_json.BadJson:
+        return ""
+    if update.closed:
+        reason = in_words({"reason": update.closed.reason, "description": update.closed.description})
+        return gettext("Case closed (%(reason)s)") % {"reason": reason}
+    return gettext("Case reopened") if update.reopened else gettext("Claim changed")
 
 
 def older(lifecycle: Mapping[str, Any], said: ClaimUpdate, at: datetime) -> list[bool]:
@@ -74,16 +89,15 @@ def in_words(closed: Mapping[str, Any]) -> str:
     return ": ".join(dict.fromkeys(part for part in said if part))
 
 
-def advance(case: Case) -> Literal["case_closed", "case_reopened"] | None:
+def advance(case: Case) -> Signal | None:
     """Bring the status of a case in line with its life cycle, once for each closing and reopening: what a person
-    chose after that stays. Returns the name of the signal to announce, None if nothing new holds."""
+    chose after that stays. Returns the signal to announce, None if nothing new holds."""
     closed = closing(case.lifecycle)
-    signal: Literal["case_closed", "case_reopened"]
     if closed:
         status = Case.Status.CANCELLED if closed["terminated"] else Case.Status.CLOSED
-        holds, signal = f"{status} {closed['at']}", "case_closed"
+        holds, signal = f"{status} {closed['at']}", signals.case_closed
     elif "reopened" in case.lifecycle:
-        holds, signal = f"reopened {case.lifecycle['reopened']['at']}", "case_reopened"
+        holds, signal = f"reopened {case.lifecycle['reopened']['at']}", signals.case_reopened
         begun = case.services.exclude(task=None).exists()
         status = Case.Status.IN_PROGRESS if begun else Case.Status.NEW
         if case.problem_code:

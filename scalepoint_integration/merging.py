@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from scalepoint_integration import lifecycle, workqueue
+from scalepoint_integration import lifecycle, signals, workqueue
 from scalepoint_integration.models import (
     Case,
     CaseAttachment,
@@ -98,7 +98,7 @@ def _join_rows(case: Case, other: Case) -> None:
             begun = case.services.exclude(task=None).exists()
             case.status = Case.Status.IN_PROGRESS if begun else Case.Status.NEW
     case.lifecycle = lifecycle.join(case.lifecycle, other.lifecycle)
-    if lifecycle.advance(case) == "case_closed" and other.lifecycle.get("holds") == case.lifecycle["holds"]:
+    if lifecycle.advance(case) is signals.case_closed and other.lifecycle.get("holds") == case.lifecycle["holds"]:
         case.status = other.status  # the closing was acted on there, and what a person chose after it stays
 
 

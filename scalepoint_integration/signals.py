@@ -5,7 +5,7 @@ fails is logged and costs nothing.
 """
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from django.db import transaction
 from django.dispatch import Signal
@@ -18,19 +18,7 @@ case_closed = Signal()  # Scalepoint closed the case; why is in lifecycle.closin
 case_reopened = Signal()  # Scalepoint opened it again
 message_received = Signal()  # a message that was not told before
 
-_SIGNALS = {
-    "case_created": case_created,
-    "case_updated": case_updated,
-    "case_closed": case_closed,
-    "case_reopened": case_reopened,
-    "message_received": message_received,
-}
 
-
-def announce(
-    name: Literal["case_created", "case_updated", "case_closed", "case_reopened", "message_received"],
-    case: Case,
-    **facts: Any,
-) -> None:
+def announce(signal: Signal, case: Case, **facts: Any) -> None:
     """Send the signal when the transaction is committed."""
-    transaction.on_commit(partial(_SIGNALS[name].send_robust, sender=Case, case=case, **facts), robust=True)
+    transaction.on_commit(partial(signal.send_robust, sender=Case, case=case, **facts), robust=True)

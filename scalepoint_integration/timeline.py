@@ -10,25 +10,15 @@ from datetime import datetime
 from django.db.models import Count, Max
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
 from crm import history
-from scalepoint_integration import cases
+from scalepoint_integration import cases, events
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, EventAttempt, ImagePull, InboundEvent, OutboundEvent
 from scalepoint_integration.workqueue import QueueItem
 from tasks.models import Task
 
-EVENTS = {
-    "attachments_updated": gettext_lazy("Files changed"),
-    "case_created": gettext_lazy("Case made in Scalepoint"),
-    "case_settled": gettext_lazy("Case settled"),
-    "claim_updated": gettext_lazy("Case closed, reopened or changed"),
-    "message_received": gettext_lazy("Message received"),
-    "repair_service_requested": gettext_lazy("New case"),
-    "repair_updated": gettext_lazy("Case changed"),
-    "reserve_updated": gettext_lazy("Reserve changed"),
-}
 # What people change that is worth a line.
 _FIELDS = ("status", "insurer", "customer", "responsible", "team", "deadline", "is_test", "anonymised_at")
 
@@ -53,7 +43,7 @@ def of(case: Case, limit: int = 200) -> list[Entry]:
 def _events(case: Case, limit: int) -> Iterator[Entry]:
     rows = InboundEvent.objects.filter(case=case).defer("body").order_by("-pk")[:limit]
     for event in rows:
-        name = str(EVENTS.get(event.event_type, event.event_type))
+        name = events.words(event.event_type)
         yield Entry(event.received_at, "wait", _("Received: %(what)s") % {"what": name}, event_id=event.pk)
         if event.finished_at and event.status == QueueItem.Status.DONE:
             yield Entry(event.finished_at, "good", _("Handled: %(what)s") % {"what": name}, event_id=event.pk)
@@ -81,7 +71,7 @@ def _messages(case: Case, limit: int) -> Iterator[Entry]:
 
 def _notes(case: Case, limit: int) -> Iterator[Entry]:
     for note in case.case_notes.order_by("-said_at")[:limit]:
-        yield Entry(note.said_at, "said", note.text[:300] or note.kind)
+        yield Entry(note.said_at, "said", note.text[:300] or str(note))
     for written in case.office_notes.select_related("author").order_by("-pk")[:limit]:
         who = str(written.author) if written.author else ""
         yield Entry(written.created_at, "office", _("Note: %(text)s") % {"text": written.text[:200]}, who)

@@ -7,13 +7,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from django.dispatch import Signal
 
+from scalepoint_integration import signals
 from scalepoint_integration.adapter import Adapter
 from scalepoint_integration.conf import KEYS, conf
 from scalepoint_integration.errors import CATALOGUE
-from scalepoint_integration.handlers import HANDLERS
+from scalepoint_integration.events import EVENTS
 from scalepoint_integration.models import InboundEvent
-from scalepoint_integration.signals import _SIGNALS
 from tests.world import FIXTURES
 
 ROOT = Path(__file__).parent.parent
@@ -78,8 +79,8 @@ def test_every_error_is_documented_in_its_own_words() -> None:
     told = {row.split("|")[1].strip(): row for row in rows}
     assert set(told) == set(CATALOGUE)
     assert len(rows) == len(told)
-    for code, (what, todo, who) in CATALOGUE.items():
-        for text in (what, todo, who):
+    for code, row in CATALOGUE.items():
+        for text in (row.what, row.todo, row.who):
             assert re.sub(r"%\(\w+\)s", "…", text) in told[code], code
 
 
@@ -94,12 +95,16 @@ def test_every_hook_is_documented() -> None:
     cells = {cell.split("(")[0] for cell in first_cells("embedding.md")}
     methods = {name for name in vars(Adapter) if not name.startswith("_")}
     permissions = {f"scalepoint_integration.{name}" for name, _label in InboundEvent._meta.permissions}
-    assert not (methods | permissions | set(_SIGNALS)) - cells
+    told = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+    assert len(told) == 5
+    assert not (methods | permissions | told) - cells
 
 
 def test_every_type_of_event_that_is_used_is_named() -> None:
-    assert not [name for name in HANDLERS if f"`{name}`" not in (DOCS / "endpoint.md").read_text()]
-    assert {path.name for path in FIXTURES.iterdir()} == set(HANDLERS)
+    assert not [
+        name for name, row in EVENTS.items() if row.handler and f"`{name}`" not in (DOCS / "endpoint.md").read_text()
+    ]
+    assert {path.name for path in FIXTURES.iterdir()} == set(EVENTS)
 
 
 def test_the_house_has_the_rooms_that_are_drawn() -> None:

@@ -29,10 +29,9 @@ from django.views.decorators.http import require_POST
 from crm.admin.base import ResponsibleFilter, active, badge
 from crm.formats import NOTHING, day, when
 from crm.models import InsuranceCompany, Team
-from scalepoint_integration import export, figures, lifecycle, settlements
+from scalepoint_integration import errors, export, figures, lifecycle, settlements
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.errors import describe
-from scalepoint_integration.followup import WORKED_ON
 from scalepoint_integration.models import (
     Case,
     ImagePull,
@@ -68,14 +67,6 @@ COLUMNS: dict[str, tuple[Any, bool]] = {
     "images": (_("images"), True),
     "task_names": (_("tasks"), False),
     "in_scalepoint": (_("Scalepoint"), True),
-}
-# What the person who solves it presses, by the code of the problem.
-_SOLVE = {
-    "SP-203": _("Choose customer"),
-    "SP-204": _("Choose customer"),
-    "SP-110": _("Choose insurance company"),
-    "SP-111": _("Choose insurance company"),
-    "SP-206": _("Decide about the task"),
 }
 TABS: dict[str, Any] = {
     "new": _("New"),
@@ -438,9 +429,11 @@ class CaseList(BigTableAdmin):
             shown = format_html('{}<span class="because">{}</span>', shown, lifecycle.in_words(closed))
         problems = [(case.problem_code, case.problem_facts)] if case.problem_code else []
         undecided = any(task.is_open for task in getattr(case, "tasks_found", ()))
-        problems += [(flag["code"], {}) for flag in case.flags if flag["code"] != WORKED_ON or undecided]
+        problems += [
+            (flag["code"], {}) for flag in case.flags if flag["code"] != errors.TASK_IN_PROGRESS.code or undecided
+        ]
         page = reverse("admin:scalepoint_integration_case_change", args=[case.pk])
-        lines = ((describe(code, facts).what, page, _SOLVE.get(code, _("See what to do"))) for code, facts in problems)
+        lines = ((describe(code, facts).what, page, gettext(errors.find(code).solve)) for code, facts in problems)
         said = format_html_join("", '<span class="because">{} → <a href="{}">{}</a></span>', lines)
         return format_html("{}{}", shown, said)
 

@@ -26,9 +26,8 @@ from django.http import (
 )
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -36,11 +35,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from crm.admin.base import active
 from crm.formats import DATE_INPUTS, NOTHING, day, in_words, moment
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import followup, lifecycle, timeline
+from scalepoint_integration import errors, followup, lifecycle, timeline
 from scalepoint_integration.admin import event_page, money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import allow
+from scalepoint_integration.admin.places import links
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
 from scalepoint_integration.office import casework
@@ -331,20 +331,21 @@ class Box:
     kind: str = ""
     needs: str = CHANGE
     choices: Any = ()
-    link: str = ""
+    links: Any = ()
 
 
-_LINKED = {"SP-201": "defaults", "SP-202": "defaults", "SP-205": "defaults", "SP-118": "company"}
-
-
-def boxes(case: Case, services: list[Service], pulls: list[ImagePull], site: str) -> list[Box]:
+def boxes(case: Case, services: list[Service], pulls: list[ImagePull], user: Any, site: str) -> list[Box]:
     found = []
     if case.problem_code and case.is_open:
-        found.append(_problem_box(case, site))
-    found += [Box(describe(flag["code"]), "decide") for flag in case.flags if followup.still_true(case, flag)]
-    found += [Box(describe(code), "linked", CHANGE, (), _settings_page(case, code, site)) for code in case.notices]
+        found.append(_problem_box(case, user, site))
+    found += [
+        Box(describe(flag["code"]), errors.find(flag["code"]).box)
+        for flag in case.flags
+        if followup.still_true(case, flag)
+    ]
+    found += [Box(describe(code), "", CHANGE, (), _elsewhere(case, code, user, site)) for code in case.notices]
     if not services:
-        found.append(Box(describe("SP-109"), "retry", RETRY))
+        found.append(Box(describe(errors.UNKNOWN_CASE), errors.UNKNOWN_CASE.box, RETRY))
     elif not case.problem_code and any(service.task is None and service.applied for service in services):
         deleted = Problem(
             "", _("The task was deleted"), _("Make it again, or link the case to another task"), _("office")
@@ -358,28 +359,20 @@ def boxes(case: Case, services: list[Service], pulls: list[ImagePull], site: str
     return found
 
 
-def _problem_box(case: Case, site: str) -> Box:
-    problem = describe(case.problem_code, case.problem_facts)
-    if case.problem_code in ("SP-203", "SP-204"):
+def _problem_box(case: Case, user: Any, site: str) -> Box:
+    problem, kind = describe(case.problem_code, case.problem_facts), errors.find(case.problem_code).box
+    if kind == "customer":
         fit = case.problem_facts.get("customers") or []
-        return Box(problem, "customer", CHANGE, list(Customer.objects.filter(pk__in=fit[:_SHOWN]).order_by("pk")))
-    if case.problem_code == "SP-111":
-        return Box(problem, "insurer", CHANGE, list(InsuranceCompany.objects.filter(active=True).order_by("name")))
-    return Box(problem, "retry", RETRY, (), _settings_page(case, case.problem_code, site))
+        return Box(problem, kind, CHANGE, list(Customer.objects.filter(pk__in=fit[:_SHOWN]).order_by("pk")))
+    if kind == "insurer":
+        return Box(problem, kind, CHANGE, list(InsuranceCompany.objects.filter(active=True).order_by("name")))
+    return Box(problem, kind, RETRY, (), _elsewhere(case, case.problem_code, user, site))
 
 
-def _settings_page(case: Case, code: str, site: str) -> str:
-    """Where it is put right, "" where that is no page."""
-    name = _LINKED.get(code)
-    if name == "company" and case.insurer_id:
-        return reverse("admin:crm_insurancecompany_change", args=[case.insurer_id], current_app=site)
-    if name != "defaults":
-        return ""
-    try:
-        page = reverse(f"admin:{APP}_defaultvalues_changelist", current_app=site)
-        return f"{page}?{urlencode({'connection': case.connection_id})}"
-    except NoReverseMatch:
-        return reverse(f"admin:{APP}_connection_change", args=[case.connection_id], current_app=site)
+def _elsewhere(case: Case, code: str, user: Any, site: str) -> list[tuple[str, str]]:
+    """The best place where it is solved that is not this page, nothing where there is none."""
+    places = (place for place in errors.find(code).at if place != errors.CASE)
+    return links(user, places, site, connection=case.connection, insurer=case.insurer)[:1]
 
 
 def facts(case: Case, services: list[Service]) -> list[tuple[Any, Any, Any]]:
@@ -557,7 +550,7 @@ class CasePage(BigTableAdmin):
         pulls = list(
             ImagePull.objects.filter(service__case=case).select_related("image").defer("content").order_by("pk")[:500]
         )
-        shown = boxes(case, services, pulls, self.admin_site.name)
+        shown = boxes(case, services, pulls, request.user, self.admin_site.name)
         kind, icon = LOOKS[Case.Status(case.status)]
         told = case.known
         open_case = case.is_open

@@ -17,6 +17,7 @@ from crm.admin.base import active
 from crm.formats import NOTHING, in_words
 from crm.history import CHANGED, Entry, saves
 from crm.models import InsuranceCompany
+from scalepoint_integration import errors
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.errors import describe
 from scalepoint_integration.handlers.assignment import TITLE_LIMIT
@@ -144,7 +145,10 @@ class Preview:
 
     @property
     def notices(self) -> list[Any]:
-        codes = [*(self.seen.chosen.notices if self.seen.chosen else ()), *(["SP-205"] if self.seen.cut else [])]
+        codes = [
+            *(self.seen.chosen.notices if self.seen.chosen else ()),
+            *([errors.CASE_NAME_CUT.code] if self.seen.cut else []),
+        ]
         return [describe(code) for code in codes]
 
     @property
@@ -391,9 +395,9 @@ def _inactive(connection: Connection) -> list[Any]:
     """What stands there and does not hold any more."""
     found = []
     if connection.responsible and not connection.responsible.is_active:
-        found.append(describe("SP-202"))
+        found.append(describe(errors.RESPONSIBLE_INACTIVE))
     if connection.task_template and not connection.task_template.active:
-        found.append(describe("SP-201", {"template": connection.task_template.name}))
+        found.append(describe(errors.TEMPLATE_INACTIVE, {"template": connection.task_template.name}))
     return found
 
 

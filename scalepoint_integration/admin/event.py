@@ -21,10 +21,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from crm.formats import NOTHING, when
-from scalepoint_integration import queues
+from scalepoint_integration import errors, events, queues
 from scalepoint_integration.admin import event_page
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import allow
+from scalepoint_integration.admin.places import links
 from scalepoint_integration.errors import describe
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
@@ -132,7 +133,7 @@ class TypeFilter(admin.SimpleListFilter):
     parameter_name = "event_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(event_page.WORDS.items())
+        return [(name, events.words(name)) for name in events.EVENTS]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         return queryset.filter(event_type=self.value()) if self.value() else queryset
@@ -143,10 +144,9 @@ class CodeFilter(admin.SimpleListFilter):
 
     title = _("error")
     parameter_name = "error_code"
-    _SHOWN = ("SP-104", "SP-105", "SP-106", "SP-110", "SP-111", "SP-118", "SP-119", "SP-201", "SP-203", "SP-204")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(code, describe(code).what) for code in (*self._SHOWN, "SP-900")]
+        return [(row.code, describe(row).what) for row in errors.CATALOGUE.values() if row.on_event]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if self.value() is None:
@@ -236,7 +236,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
     # ---- The list --------------------------------------------------------------------------------------------------
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
-        told = [event.pk for event in changes.result_list if event.event_type == "claim_updated"]
+        told = [event.pk for event in changes.result_list if event.event_type in events.DETAILED]
         # How a case was closed stands in the content alone: read for these rows, and in one go.
         closings = InboundEvent.objects.only("body").in_bulk(told) if told else {}
         for event in changes.result_list:
@@ -246,7 +246,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
         return changes
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        extra = {"stopped": _stopped(), "may_retry": request.user.has_perm(RETRY), "it": describe("SP-501")}
+        extra = {"stopped": _stopped(), "may_retry": request.user.has_perm(RETRY), "it": describe(errors.JOB_STOPPED)}
         return super().changelist_view(request, {**extra, **(extra_context or {})})
 
     @admin.display(description=_("time"), ordering="id")
@@ -329,8 +329,11 @@ class InboundEventAdmin(ReadOnlyAdmin):
             "box": "sp-box-bad" if event.status == Status.FAILED else "sp-box-wait",
             "ignored_because": event.ignored_because if event.status == Status.IGNORED else "",
             "notes": [describe(code) for code in notices_of(event)],
-            "todo": todo_steps(problem, may_retry and retryable and event.error_code != "SP-105") if problem else [],
-            "links": event_page.where_to_go(event, event.error_code or event.notice),
+            "duplicate": errors.DUPLICATE.code,
+            "todo": todo_steps(problem, may_retry and retryable and event.error_code != errors.NO_CASE_NUMBER.code)
+            if problem
+            else [],
+            "links": event_page.where_to_go(event, request.user),
             "steps": event_page.steps(event),
             "tries": [
                 (each, when(each.at), describe(each.error_code).what if each.error_code else "")
@@ -347,7 +350,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
             "same": same if may_retry else 0,
             "may_retry": may_retry and retryable,
             "may_ignore": may_retry and _ignorable(event),
-            "may_tie": may_retry and event.error_code == "SP-105" and event.status == Status.FAILED,
+            "may_tie": may_retry and event.error_code == errors.NO_CASE_NUMBER.code and event.status == Status.FAILED,
             "may_replay": may_replay,
             "why_not": why_not,
             "ignore_form": IgnoreForm(),
@@ -508,7 +511,7 @@ def event_state(event: InboundEvent) -> SafeString:
 
 def notices_of(event: InboundEvent) -> list[str]:
     """Codes of what is worth knowing although nothing is wrong."""
-    return [*(["SP-107"] if event.duplicates else []), *([event.notice] if event.notice else [])]
+    return [*([errors.DUPLICATE.code] if event.duplicates else []), *([event.notice] if event.notice else [])]
 
 
 def replay_refused(event: InboundEvent) -> str:
@@ -664,7 +667,7 @@ class RefusalAdmin(ReadOnlyAdmin):
             "state": refused_badge(refusal),
             "problem": problem,
             "todo": todo_steps(problem, False),
-            "links": self._links(refusal),
+            "links": links(request.user, errors.find(refusal.code).at, connection=refusal.connection),
             "facts": [
                 (_("received"), when(refusal.received_at)),
                 (_("answer"), refusal.http_status),
@@ -681,14 +684,6 @@ class RefusalAdmin(ReadOnlyAdmin):
             "raw": (refusal.content() or b"").decode("utf-8", "replace") if may_raw else "",
         }
         return super().render_change_form(request, {**context, **shown}, add, change, form_url, obj)
-
-    def _links(self, refusal: Refusal) -> list[tuple[str, str]]:
-        if refusal.code in ("SP-101", "SP-102", "SP-120"):
-            return [(gettext("Insurance companies"), reverse("admin:crm_insurancecompany_changelist"))]
-        if refusal.code == "SP-103" and refusal.connection_id:
-            address = reverse(f"admin:{APP}_connection_change", args=[refusal.connection_id])
-            return [(gettext("The connection"), address)]
-        return []
 
 
 def refused_badge(refusal: Refusal) -> SafeString:

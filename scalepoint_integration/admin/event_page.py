@@ -3,11 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -15,48 +13,20 @@ from django.utils.translation import gettext_lazy as _
 from crm import formats, masks
 from crm.admin.base import badge
 from crm.formats import NOTHING
-from scalepoint_integration import handlers, lifecycle
-from scalepoint_integration.models import Connection, ImagePull, InboundEvent, Notice, Service
-from scalepoint_integration.payloads import claim, strict_json
+from scalepoint_integration import errors, events
+from scalepoint_integration.admin.places import links
+from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Notice, Service
+from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.reading import Node
-
-# What an event type means in the office; another type is shown as Scalepoint calls it.
-WORDS = {
-    "attachments_updated": _("Files changed"),
-    "case_created": _("Case made at Scalepoint"),
-    "case_settled": _("Case settled"),
-    "claim_updated": _("Claim changed"),
-    "claimline_changed": _("A line of the claim was changed"),
-    "fraud_alert": _("Fraud alert"),
-    "fraud_status": _("Fraud status"),
-    "message_received": _("Message"),
-    "order_created": _("An order was made in the shop"),
-    "repair_service_requested": _("New case"),
-    "repair_updated": _("Case changed"),
-    "reserve_updated": _("Reserve changed"),
-    "selfservice_received": _("The claimant's list of what was lost"),
-    "task_created": _("Scalepoint asks the claim handler to act"),
-}
-ASSIGNMENTS = ("repair_service_requested", "repair_updated")
 
 
 def in_words(event: InboundEvent, body: bytes | None = None) -> str:
-    """What happened: "Case closed (Not covered)". ``body`` is needed for ``claim_updated`` alone."""
-    words = str(WORDS.get(event.event_type, event.event_type))
-    if event.event_type == "claim_updated" and body:
-        words = _claim_in_words(body) or words
+    """What happened: "Case closed (Not covered)". ``body`` is only needed for the types of ``events.DETAILED``. A type
+    that is not documented is shown as Scalepoint calls it."""
+    words = events.words(event.event_type) if event.event_type in events.EVENTS else event.event_type
+    if body:
+        words = events.details(event.event_type, body) or words
     return gettext("%(event)s (run again)") % {"event": words} if event.replay_of_id else words
-
-
-def _claim_in_words(body: bytes) -> str:
-    try:
-        said = claim.parse(strict_json.parse(body))
-    except strict_json.BadJson:
-        return ""
-    if said.closed:
-        reason = lifecycle.in_words({"reason": said.closed.reason, "description": said.closed.description})
-        return gettext("Case closed (%(reason)s)") % {"reason": reason}
-    return gettext("Case reopened") if said.reopened else ""
 
 
 # ---- Steps --------------------------------------------------------------------------------------------------------
@@ -81,7 +51,7 @@ def steps(event: InboundEvent) -> list[Step]:
         step(_("Insurance company found"), event.insurer or (case and case.insurer)),
         step(_("Case found"), case, str(case) if case else ""),
     ]
-    if case is None or event.event_type not in ASSIGNMENTS:
+    if case is None or event.event_type not in events.MAKE_TASKS:
         return [*found, step(_("Handled"), event.status == InboundEvent.Status.DONE)]
     tasks = list(Service.objects.filter(case=case).values_list("task", flat=True))
     pulls = list(ImagePull.objects.filter(service__case=case).values_list("status", flat=True))
@@ -264,7 +234,7 @@ def report(event: InboundEvent) -> str:
         f"said: {_time(event.occurred_at)}",
         f"received: {_time(event.received_at)}",
         f"finished: {_time(event.finished_at)}",
-        f"handler: {'yes' if event.event_type in handlers.HANDLERS else 'none of ours'}",
+        f"handler: {'yes' if events.handler(event.event_type) else 'none of ours'}",
         f"technical error: {_without_persons(event.last_error, body)}",
     ]
     for attempt in event.tries.all():
@@ -359,35 +329,12 @@ def changed_settings(event: InboundEvent) -> list[str]:
 
 
 # ---- What to do ---------------------------------------------------------------------------------------------------
-def where_to_go(event: InboundEvent, code: str) -> list[tuple[str, str]]:
-    """Links to the places where a problem is put right: label and address. A page that the host left out is not one."""
-    case = [event.case_id] if event.case_id else None
-    places: dict[str, tuple[str, str, list[Any] | None]] = {
-        "case": (gettext("The case %(case)s") % {"case": event.case}, "scalepoint_integration_case_change", case),
-        "defaults": (gettext("Default values"), "scalepoint_integration_defaultvalues_changelist", []),
-        "connection": (gettext("The connection"), "scalepoint_integration_connection_change", [event.connection_id]),
-        "templates": (gettext("Task templates"), "tasks_tasktemplate_changelist", []),
-        "insurers": (gettext("Insurance companies"), "crm_insurancecompany_changelist", []),
-    }
-    found = []
-    for name in _PLACES.get(code, ()):
-        label, page, arguments = places[name]
-        with suppress(NoReverseMatch):
-            if arguments is not None:
-                found.append((label, reverse(f"admin:{page}", args=arguments)))
-    return found
-
-
-_PLACES = {
-    "SP-108": ("case",),
-    "SP-109": ("case",),
-    "SP-110": ("insurers",),
-    "SP-111": ("insurers", "case"),
-    "SP-118": ("insurers",),
-    "SP-201": ("defaults", "connection", "templates"),
-    "SP-202": ("defaults", "connection"),
-    "SP-203": ("case",),
-    "SP-204": ("case",),
-    "SP-205": ("defaults", "connection"),
-    "SP-206": ("case",),
-}
+def where_to_go(event: InboundEvent, user: Any) -> list[tuple[str, str]]:
+    """Label and address of the places where the problem is solved, or the notice is about, as far as the reader may
+    open them. An event that was kept off a case has that case in its facts."""
+    case = event.case
+    if case is None and event.error_facts.get("case"):
+        case = Case.objects.filter(pk=event.error_facts["case"], connection=event.connection_id).first()
+    insurer = event.insurer or (case and case.insurer)
+    places = errors.find(event.error_code or event.notice).at
+    return links(user, places, case=case, connection=event.connection, insurer=insurer)

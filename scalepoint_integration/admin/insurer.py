@@ -28,10 +28,10 @@ from crm.admin.company import (
 )
 from crm.formats import DATE_INPUTS, NOTHING, day, when
 from crm.models import InsuranceCompany, SecurityToken
+from scalepoint_integration import errors, events
 from scalepoint_integration.admin.big_tables import queue_state
-from scalepoint_integration.admin.event_page import ASSIGNMENTS, WORDS, in_words
+from scalepoint_integration.admin.event_page import in_words
 from scalepoint_integration.figures import figures_of
-from scalepoint_integration.handlers import HANDLERS
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
 
 _APP = "scalepoint_integration"
@@ -177,9 +177,8 @@ class InsurerAdmin(InsuranceCompanyAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "event_types":
-            choices = [
-                (name, WORDS.get(name, name)) for name in sorted(HANDLERS, key=lambda name: name not in ASSIGNMENTS)
-            ]
+            rows = sorted((row for row in events.EVENTS.values() if row.handler), key=lambda row: not row.makes_task)
+            choices = [(row.name, events.words(row.name)) for row in rows]
             return forms.MultipleChoiceField(
                 label=db_field.verbose_name.capitalize(),
                 choices=choices,
@@ -317,7 +316,7 @@ def _unknown_today(request: HttpRequest) -> dict[str, Any] | None:
     if not request.user.has_perm(f"{_APP}.view_refusal"):
         return None
     midnight = timezone.make_aware(datetime.combine(timezone.localdate(), time()))
-    refused = Refusal.objects.filter(code="SP-101", received_at__gte=midnight).exclude(token_last4="")
+    refused = Refusal.objects.filter(code=errors.UNKNOWN_TOKEN.code, received_at__gte=midnight).exclude(token_last4="")
     count = refused.count()  # bounded: a connection keeps its newest 200
     if not count:
         return None
@@ -326,7 +325,7 @@ def _unknown_today(request: HttpRequest) -> dict[str, Any] | None:
         "%(count)d tries with an unknown token were refused today.",
         count,
     )
-    query = urlencode({"code__exact": "SP-101", "received_at__gte": midnight.isoformat()})
+    query = urlencode({"code__exact": errors.UNKNOWN_TOKEN.code, "received_at__gte": midnight.isoformat()})
     return {"said": said % {"count": count}, "address": f"{reverse(f'admin:{_APP}_refusal_changelist')}?{query}"}
 
 

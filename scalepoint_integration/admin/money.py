@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from crm.formats import NOTHING, amount, in_words
+from scalepoint_integration import errors
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import (
     Case,
@@ -122,7 +123,7 @@ class SettlementInline(_Money, InlineBase):
             if pull.revision_token == settlement.revision_token
         ]
         # Asked for on another case of the same connection: a revision belongs to one.
-        return " ".join(told) or describe("SP-416")
+        return " ".join(told) or describe(errors.OTHER_SETTLEMENT)
 
 
 class RevisionInline(_Money, InlineBase):

@@ -1,5 +1,6 @@
 """Screen 1, the front page: is it working, and what must I do today? The numbers are figures.py's."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,9 +23,10 @@ from crm.admin.base import badge
 from crm.formats import day, duration, when
 from crm.history import Entry
 from crm.models import InsuranceCompany
-from scalepoint_integration import figures, queues
+from scalepoint_integration import errors, figures, queues
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow
+from scalepoint_integration.admin.places import links as links_to
 from scalepoint_integration.errors import describe
 from scalepoint_integration.figures import Scope, State
 from scalepoint_integration.models import Case, Connection, Overview, heartbeat
@@ -40,18 +42,6 @@ _LOOK = {
     State.PAUSED: ("wait", "❚❚"),
     State.OFF: ("", "✖"),
     State.ERROR: ("bad", "⚠"),
-}
-# What a cause is solved with, where that is not the case itself: label, page, permission.
-_DEFAULTS = (_("Choose another"), f"{_APP}_defaultvalues_changelist", f"{_APP}.view_defaultvalues")
-_COMPANIES = (_("Go to the insurance companies"), "crm_insurancecompany_changelist", "crm.view_insurancecompany")
-_SETUP = (_("Go to set-up"), f"{_APP}_setup_changelist", f"{_APP}.view_setup")
-_SOLVED_AT = {
-    "SP-201": _DEFAULTS,
-    "SP-111": _COMPANIES,
-    "SP-118": _COMPANIES,
-    "SP-402": _SETUP,
-    "SP-409": _SETUP,
-    "SP-412": _COMPANIES,
 }
 _KINDS = {
     "+": pgettext_lazy("this row was", "made"),
@@ -152,7 +142,7 @@ class OverviewAdmin(PageAdmin):
             "connections": [(each, state_badge(figures.connection_state(each, now))) for each in connections],
             "nothing": state_badge(State.MISSING),
             "may_switch": request.user.has_perm(f"{_APP}.change_connection"),
-            "setup": _link(request, *_SETUP),
+            "setup": next(iter(_places(request, (errors.SETUP,))), None),
             "last_event": when(figures.last_event(scope)),
             "empty": not figures.received_any(scope),
             "alerts": _stuck(request, scope) + _silent(request, connections, now),
@@ -236,6 +226,10 @@ def _link(request: HttpRequest, label: Any, page: str, permission: str, *args: A
     return Link(label, f"{url}?{urlencode(asked)}" if asked else url)
 
 
+def _places(request: HttpRequest, places: Iterable[errors.Place]) -> list[Link]:
+    return [Link(label, address) for label, address in links_to(request.user, places)]
+
+
 def _cases_url(request: HttpRequest, tab: str, scope: Scope, **query: Any) -> str:
     asked = {"tab": tab, "insurer": scope.insurer, **query}
     link = _link(request, "", f"{_APP}_case_changelist", f"{_APP}.view_case", **asked)
@@ -276,7 +270,8 @@ def _stuck(request: HttpRequest, scope: Scope) -> list[Alert]:
         problem = describe(cause.code, cause.facts)
         # A fact that is another one in each case is left out, with the brackets it would stand in.
         said = {"count": cause.count, "what": problem.what.replace(" (…)", "")}
-        links = [_link(request, *_SOLVED_AT[cause.code])] if cause.code in _SOLVED_AT else []
+        # The best place that is not the case itself: the way to that one comes next.
+        links: list[Link | None] = [*_places(request, errors.find(cause.code).at)[:1]]
         if cause.of_cases:
             what = ngettext(
                 "%(count)d case could not be finished: %(what)s.",
@@ -306,7 +301,7 @@ def _stopped(request: HttpRequest, connections: list[Connection]) -> dict[str, A
     if all(each.switch == Connection.Switch.OFF for each in connections):
         return None
     count = figures.waiting_events()
-    problem = describe("SP-501")
+    problem = describe(errors.JOB_STOPPED)
     waits = ngettext(
         "%(count)d event waits, because the background job does not run.",
         "%(count)d events wait, because the background job does not run.",

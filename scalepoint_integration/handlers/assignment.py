@@ -12,21 +12,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, images, lifecycle, notices, queues
+from scalepoint_integration import cases, events, followup, images, lifecycle, notices, queues, signals
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.handlers.common import NAMES
 from scalepoint_integration.handling import defaults
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service, case_name, registers
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
-from scalepoint_integration.signals import announce
 from scalepoint_integration.workqueue import NeedsPerson, retry
 from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
 
 TITLE_LIMIT = 200
-# The types of events that are handled here.
-TYPES = ("repair_service_requested", "repair_updated")
 ADDRESS = ("street", "street2", "postal_code", "city", "country")
 # What a person can have put right on the case or in the settings.
 PARKED = ("SP-111", "SP-118", "SP-201", "SP-203", "SP-204")
@@ -67,7 +64,7 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
         raise
     if made:
         notices.about_case(case)
-    announce("case_created" if made else "case_updated", case)
+    signals.announce(signals.case_created if made else signals.case_updated, case)
 
 
 def _insurer(event: InboundEvent, said: Assignment, adapter: Adapter) -> InsuranceCompany | None:
@@ -162,7 +159,7 @@ def _catch_up(case: Case, service: Service, task: Task, adapter: Adapter) -> Non
     contacts. They were read when they came and are read again here, because until there is a task they have no place.
     What is there already is not doubled: both have keys."""
     rows = InboundEvent.objects.filter(
-        case=case, event_type__in=TYPES, status=InboundEvent.Status.DONE, replay_of=None
+        case=case, event_type__in=events.MAKE_TASKS, status=InboundEvent.Status.DONE, replay_of=None
     ).exclude(body=None)
     for event in rows.only("body").order_by("pk"):
         said = parse(strict_json.parse(event.content() or b"null"))

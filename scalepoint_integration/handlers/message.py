@@ -4,12 +4,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from scalepoint_integration import notices
+from scalepoint_integration import notices, signals
 from scalepoint_integration.adapter import fitting
 from scalepoint_integration.handlers import common
 from scalepoint_integration.models import CaseMessage, InboundEvent
 from scalepoint_integration.payloads import message
-from scalepoint_integration.signals import announce
 
 _TEXTS = (
     "channel",
@@ -37,7 +36,7 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
             _join(row, fitting(CaseMessage, facts))
     if new:
         notices.about_message(row)
-        announce("message_received", case, message=row)
+        signals.announce(signals.message_received, case, message=row)
 
 
 def _join(row: CaseMessage, said: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ by an office worker; what becomes of them on the tasks is followup.py's.
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from scalepoint_integration import events
+
 
 class CaseMessage(models.Model):
     """A message on the case. ``attachments`` is a list of {"name", "type", "by"}; Scalepoint sends no link to them."""
@@ -76,4 +78,4 @@ class CaseNote(models.Model):
         constraints = [models.UniqueConstraint(fields=["case", "key"], name="sp_note_once")]
 
     def __str__(self) -> str:
-        return self.kind
+        return events.words(self.kind)

@@ -16,9 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, lifecycle, outbox, queues, workqueue
+from scalepoint_integration import cases, errors, events, followup, lifecycle, outbox, queues, workqueue
 from scalepoint_integration.adapter import get_adapter
-from scalepoint_integration.handlers import HANDLERS, assignment
+from scalepoint_integration.handlers import assignment
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
@@ -36,7 +36,6 @@ from tasks.models import Task
 
 # "Leave it as it is", where None would mean "nobody".
 KEEP: Any = object()
-ASSIGNMENTS = tuple(name for name, handler in HANDLERS.items() if handler is assignment.handle)
 _MOST = 100
 _TWICE = timedelta(minutes=1)
 _REASON = 100  # what the history holds of one
@@ -190,7 +189,7 @@ def _orders(case: Case, services: list[Service]) -> list[InboundEvent]:
     wanted = {service.reference for service in services}
     if not wanted:
         return []
-    rows = InboundEvent.objects.filter(case=case, event_type__in=ASSIGNMENTS, replay_of=None).defer("body")
+    rows = InboundEvent.objects.filter(case=case, event_type__in=events.MAKE_TASKS, replay_of=None).defer("body")
     newest: dict[Any, InboundEvent] = {}
     for event in reversed(rows.order_by("-pk")[:_MOST]):
         if not event.service_reference or event.service_reference in wanted:
@@ -254,7 +253,7 @@ def close(case: Case, by: Any, reason: str) -> None:
     reason = reason.strip()[:_REASON]
     with locked(case, by, because=reason) as held:
         held.status = Case.Status.CLOSED
-        held.flags = [flag for flag in held.flags if flag["code"] != followup.WORKED_ON]
+        held.flags = [flag for flag in held.flags if flag["code"] != errors.TASK_IN_PROGRESS.code]
         for task in tasks_of(held):
             get_adapter().close_task(task, reason, cancelled=False)
 

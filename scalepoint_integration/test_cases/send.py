@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import InsuranceCompany
-from scalepoint_integration import adapter, images, workqueue
+from scalepoint_integration import adapter, errors, images, workqueue
 from scalepoint_integration.api.views import TEST_MARK, EventView
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.handling import run
@@ -46,7 +46,7 @@ def send(connection: Connection, insurer: InsuranceCompany, example: str, *, kee
         make_twins()
     token = UNKNOWN_TOKEN if chosen.unknown_token else adapter.security_token(insurer, timezone.now())
     if not token:
-        raise NoToken(describe("SP-412", {"company": insurer.name}))
+        raise NoToken(describe(errors.NO_VALID_TOKEN, {"company": insurer.name}))
     number = _next_number()
     begun = time.monotonic()
     answers = [post(connection, event, token) for event in chosen.build(number, insurer)]

@@ -80,7 +80,7 @@ def test_one_module_opens_foreign_addresses() -> None:
 
 LAYERS = [
     ("conf",),
-    ("payloads", "errors", "queues"),
+    ("payloads", "errors", "events", "queues"),
     ("workqueue",),
     ("models",),
     ("keys", "client"),

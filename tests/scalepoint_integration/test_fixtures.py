@@ -15,7 +15,7 @@ import pytest
 
 from crm.models import Customer
 from scalepoint_integration import queues
-from scalepoint_integration.handlers import HANDLERS, IGNORED
+from scalepoint_integration.events import EVENTS as TYPES
 from scalepoint_integration.models import (
     Case,
     CaseAttachment,
@@ -64,9 +64,8 @@ ROWS = {
 EVENTS = sorted(path for path in FIXTURES.glob("*/*.json") if not path.name.endswith(".expected.json"))
 
 
-def test_every_handler_has_fixtures_and_every_fixture_a_handler() -> None:
-    assert {path.parent.name for path in EVENTS} == set(HANDLERS)
-    assert not set(HANDLERS) & IGNORED
+def test_every_type_has_fixtures_and_every_fixture_a_type() -> None:
+    assert {path.parent.name for path in EVENTS} == set(TYPES)
 
 
 def test_every_fixture_has_its_expected_rows_and_the_reverse() -> None:
@@ -129,4 +128,4 @@ def compare(name: str, row: Any, facts: dict[str, Any]) -> None:
 def test_the_table_of_events_names_every_type_once() -> None:
     lines = (FIXTURES.parents[1] / "docs" / "events.md").read_text().splitlines()
     first = [line.split("|")[1].strip() for line in lines if line.startswith("| `")]
-    assert sorted(first) == sorted(f"`{name}`" for name in {*HANDLERS, *IGNORED})
+    assert sorted(first) == sorted(f"`{name}`" for name in TYPES)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from crm.models import Customer
 from scalepoint_integration import lifecycle, queues, workqueue
-from scalepoint_integration.handlers import HANDLERS
+from scalepoint_integration.handlers import message as message_handler
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
@@ -298,7 +298,7 @@ def test_who_comes_meanwhile_waits_and_finds_the_one_case(before: list[dict[str,
     late = Thread(target=store_and_work, args=(world, message(10, BY_NUMBER, "late")))
     try:
         with workqueue.finish(claimed):
-            HANDLERS["message_received"](claimed, json.loads(claimed.content() or b""), timezone.now())
+            message_handler.handle(claimed, json.loads(claimed.content() or b""), timezone.now())
             # Stored on another connection: the claim of this one is committed, its effects are not.
             late.start()
             eventually(lambda: waiting() or not late.is_alive(), 20)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.db import connection
@@ -128,6 +129,9 @@ def test_retry_make_and_link(world: World) -> None:
     TaskTemplate.objects.update(active=False)
     handle(world, assignment())
     office = client_of(*OFFICE)
+    assert "Open the default values" not in page(office)  # they could not be opened
+    ole = get_user_model().objects.get(username="ole")
+    ole.user_permissions.add(Permission.objects.get(codename="view_defaultvalues"))
     shown = page(office)
     assert "is switched off" in shown and "Open the default values" in shown
     assert "is switched off" in press(office, "retry")
@@ -327,7 +331,7 @@ def test_every_problem_is_told_with_its_choices(world: World, code: str) -> None
     Task.objects.all().delete()
     Case.objects.update(status="needs_action", problem_code=code, problem_facts={}, notices=["SP-205"])
     shown = page(client_of(superuser=True))
-    what = CATALOGUE[code][0].split("%")[0].split("“")[0].strip()
+    what = CATALOGUE[code].what.split("%")[0].split("“")[0].strip()
     assert escape(what) in shown
     wanted = {
         "SP-203": "Use the chosen one",

@@ -17,7 +17,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer
 from scalepoint_integration import queues
-from scalepoint_integration.admin import event_page
+from scalepoint_integration.admin.event import CodeFilter
+from scalepoint_integration.events import EVENTS, MAKE_TASKS
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, EventAttempt, Heartbeat, InboundEvent, Refusal
 from scalepoint_integration.upkeep.sweep import sweep
@@ -47,6 +48,11 @@ def shown(client: Client, event: InboundEvent) -> str:
     return client.get(url("change", event.pk)).content.decode()
 
 
+def where(client: Client, event: InboundEvent) -> list[str]:
+    """Where the page sends the reader to solve the problem."""
+    return [address for _label, address in client.get(url("change", event.pk)).context["links"]]
+
+
 def listed(client: Client, **query: str) -> list[int]:
     return [row.pk for row in client.get(url("changelist", **query)).context["cl"].result_list]
 
@@ -61,7 +67,7 @@ def never(event: InboundEvent, payload: Any, now: Any) -> None:
 
 
 def failing(settings: Settings, how: str = "never") -> None:
-    settings.SCALEPOINT = {"HANDLERS": dict.fromkeys(event_page.ASSIGNMENTS, f"{__name__}.{how}")}
+    settings.SCALEPOINT = {"HANDLERS": dict.fromkeys(MAKE_TASKS, f"{__name__}.{how}")}
 
 
 # ---- What is written down -----------------------------------------------------------------------------------------
@@ -186,7 +192,7 @@ def test_every_type_and_every_closing_has_words(world: World) -> None:
     assert "Case closed (Not covered)" in page
     assert "Case reopened" in page
     assert "New case" in page
-    assert {path.name for path in FIXTURES.iterdir()} <= set(event_page.WORDS)
+    assert {path.name for path in FIXTURES.iterdir()} == set(EVENTS)
 
 
 def test_every_status_has_its_word(world: World) -> None:
@@ -221,6 +227,35 @@ def test_the_pages_take_the_recorded_number_of_queries(
         shown(client, event)
 
 
+def test_two_cases_that_are_one_are_found_by_their_error(world: World) -> None:
+    handle(world, merged(EVENT, {"case": {"number": None, "id": None}}))
+    handle(world, merged(EVENT, {"case": {"token": None, "id": None}}))
+    [event] = handle(world, EVENT)
+    assert (event.status, event.error_code) == ("failed", "SP-207")
+    client = client_of(VIEW, "view_case")
+    answer = client.get(url("changelist"))
+    [codes] = [each for each in answer.context["cl"].filter_specs if isinstance(each, CodeFilter)]
+    assert "SP-207" in dict(codes.lookup_choices)
+    assert listed(client, error_code="SP-207") == [event.pk]
+    assert event.case and event.case.problem_code == "SP-207"
+    assert where(client, event) == [url("change", event.case.pk, model="case")]
+    assert where(client_of(VIEW), event) == []
+
+
+def test_an_event_with_the_token_of_another_case_leads_to_that_case(world: World) -> None:
+    handle(world, EVENT)
+    case = Case.objects.get()
+    [event] = handle(world, merged(EVENT, {"case": {"id": "another"}}))
+    assert (event.status, event.error_code, event.case) == ("failed", "SP-119", None)
+    client = client_of(VIEW, "view_case")
+    assert where(client, event) == [url("change", case.pk, model="case")]
+    # Told by another event: two cases, and one that names both.
+    handle(world, *({"eventType": "task_created", "case": {"uuid": name, "token": name}} for name in ("one", "two")))
+    [event] = handle(world, {"eventType": "task_created", "case": {"uuid": "one", "token": "two"}})
+    assert (event.status, event.error_code) == ("failed", "SP-119")
+    assert where(client, event) == [url("change", Case.objects.get(token="two").pk, model="case")]
+
+
 # ---- One event ----------------------------------------------------------------------------------------------------
 def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     assert world.connection.task_template
@@ -228,6 +263,8 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     world.connection.task_template.save()
     [event, twin] = handle(world, EVENT, assignment(2))
     client = client_of(VIEW, "retry_event")
+    assert reverse("admin:tasks_tasktemplate_changelist") not in shown(client, event)  # it could not be opened
+    client = client_of(VIEW, "retry_event", "view_tasktemplate")
     page = shown(client, event)
     assert "The task template “Skade” is switched off" in page
     assert "Choose another template, and press Retry." in page

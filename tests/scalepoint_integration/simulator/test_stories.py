@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scalepoint_integration.handlers import HANDLERS
+from scalepoint_integration.events import EVENTS
 from scalepoint_integration.models import Case, CaseMessage, InboundEvent, Settlement
 from scalepoint_integration.simulator import happenings
 from scalepoint_integration.simulator.case_settled import MEANS
@@ -46,7 +46,7 @@ def test_every_documented_type_comes(stories):
     for story in stories:
         kinds = {event["eventType"] for event in story.events}
         # The fraud events are the insurers' own; task_created is spelled as the example of the documents has it.
-        assert kinds == (set(HANDLERS) - {"task_created", "fraud_alert", "fraud_status"}) | {"taskCreated"}
+        assert kinds == (set(EVENTS) - {"task_created", "fraud_alert", "fraud_status"}) | {"taskCreated"}
         assert story.events[0]["eventType"] == "case_created"
         assert story.events[1] == story.case.event
 
