@@ -6,27 +6,56 @@ RUN := $(VENV)/bin/python -m
 READY_VENV := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-browser screenshots chromium lint bench lock lock-check messages clean
+.PHONY: help demo test test-quick test-faults test-browser test-lowest test-django6 screenshots chromium lint bench lock lock-check messages release-check clean
 MAKEFLAGS += --no-print-directory
 
 # What a shell may have set for another project.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE DJANGO_SETTINGS_MODULE VIRTUAL_ENV
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 demo: $(READY_VENV) ## a whole site with a stand-in Scalepoint: PORT=8000 EVENTS=40 WORKERS=2, ONCE=1 ends after the first cases, READY=file.json
 	@$(RUN) settings.demo
 
+# By folder and not by mark: pytest would read all of the tests for each of the suites.
+OTHER_SUITES := tests/faults tests/browser
 test: $(READY_VENV) ## the tests, with coverage; ARGS="-k name -n 0"
-	@$(RUN) pytest -n 2 -m "not faults and not browser" --cov --cov-report=term:skip-covered $(ARGS)
+	@$(RUN) pytest -n 2 $(OTHER_SUITES:%=--ignore=%) --cov --cov-report=term:skip-covered $(ARGS)
 
-# Exit code 5 says that no test has the mark.
+# What a change breaks most often: the tables and documents, the payloads, what an event does, the queue, the endpoint.
+QUICK := tests/test_docs.py tests/test_translations.py $(addprefix tests/scalepoint_integration/, \
+	test_architecture.py test_catalogue.py test_schemas.py payloads test_fixtures.py test_followup.py \
+	test_inbox.py test_workqueue.py api/test_inside.py) tests/crm/test_services.py tests/tasks
+test-quick: $(READY_VENV) ## the tests that a change breaks most often, in less than a minute; ARGS=...
+	@$(RUN) pytest -q -n 2 $(QUICK) $(ARGS)
+
 test-faults: $(READY_VENV) ## the tests that kill and freeze real processes; ARGS=...
-	@$(RUN) pytest -n 0 -m faults $(ARGS) || { code=$$?; [ $$code -eq 5 ] || exit $$code; }
+	@$(RUN) pytest -n 0 tests/faults $(ARGS)
 
 test-browser: $(READY_VENV) chromium ## the office's pages in a real browser, judged by axe; ARGS=...
-	@$(RUN) pytest -n 0 -m browser $(ARGS)
+	@$(RUN) pytest -n 0 tests/browser $(ARGS)
+
+# The test tools stay those of the lock; of what hosts install, the oldest versions that pyproject.toml allows.
+LOWEST := .venv-lowest
+test-lowest: $(READY_VENV) ## the tests with the oldest versions that hosts may have; ARGS=...
+	@$(VENV)/bin/uv venv -q --clear --python $(VENV)/bin/python $(LOWEST)
+	@$(VENV)/bin/uv pip compile -q pyproject.toml --extra site --resolution lowest-direct \
+		--no-annotate --no-header -o $(LOWEST)/lowest.txt
+	@$(VENV)/bin/uv pip install -q --python $(LOWEST) -r pyproject.toml --extra site --extra dev -c $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/python -m pytest $(ELSEWHERE) $(ARGS)
+
+DJANGO6 := .venv-django6
+test-django6: $(READY_VENV) ## the tests with the newest Django 6, which needs Python 3.12: PYTHON=python3.13; ARGS=...
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || { \
+		echo "Django 6 needs Python 3.12 or newer: make test-django6 PYTHON=python3.13" >&2; exit 1; }
+	@$(VENV)/bin/uv venv -q --clear --python $(PYTHON) $(DJANGO6)
+	@echo 'django>=6' > $(DJANGO6)/django6.txt
+	@$(VENV)/bin/uv pip install -q --python $(DJANGO6) -r pyproject.toml --extra site --extra dev -c $(DJANGO6)/django6.txt
+	@$(DJANGO6)/bin/python -m pytest $(ELSEWHERE) $(ARGS)
+
+# The lock is not what is installed there, and who builds the wheel does not matter.
+ELSEWHERE := -q -n 2 $(OTHER_SUITES:%=--ignore=%) --ignore=tests/test_lock.py --ignore=tests/test_packaging.py
 
 screenshots: $(READY_VENV) chromium ## the pictures in docs/office/ anew
 	@SCREENSHOTS=docs/office/screens $(RUN) pytest -q -n 0 -m browser tests/browser/test_screens.py
@@ -64,8 +93,11 @@ messages: $(READY_VENV) ## the translations anew: collect, then compile
 		sed -i '/POT-Creation-Date/d' locale/da/LC_MESSAGES/django.po && \
 		../$(VENV)/bin/django-admin compilemessages -l da) || exit 1; done
 
+release-check: $(READY_VENV) ## is this commit fit for a release? a line for each question
+	@$(RUN) devtools.release_check
+
 clean: ## remove what the commands made here
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* static-collected
+	rm -rf $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* static-collected
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp is newer than the requirements it was made from.

@@ -1,6 +1,7 @@
-"""System checks: cheap, settings only, each with an id and a hint. They can be silenced by id."""
+"""System checks: settings and installed packages only, each with an id and a hint. They can be silenced by id."""
 
 import difflib
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -43,6 +44,14 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 "SCALEPOINT['PUBLIC_BASE_URL'] is not https: Scalepoint can only send to https.",
                 hint="Give the address under which the site is reached from outside.",
                 id="scalepoint.W001",
+            )
+        )
+    if find_spec("holidays") is None:
+        found.append(
+            Warning(
+                "The package holidays is not installed: the alarm about silent companies counts holidays.",
+                hint="Install django-scalepoint[holidays], or silence this check.",
+                id="scalepoint.W002",
             )
         )
     return found

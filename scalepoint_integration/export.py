@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import IO, Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -15,8 +16,6 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone, translation
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 
 from crm.masks import hide
 from scalepoint_integration import lifecycle
@@ -29,6 +28,8 @@ _BATCH = 500
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # not allowed in a workbook
 # What a spreadsheet takes for a formula, also behind white space; the wide forms are folded into these by some.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+
+NO_EXCEL = _("Exporting to Excel needs the Python package openpyxl, which is not installed. CSV works without it.")
 
 Cell = str | int | Decimal | date | datetime | None
 
@@ -71,6 +72,11 @@ def chosen(found: QuerySet[Case]) -> list[int]:
     return keys
 
 
+def can_excel() -> bool:
+    """Whether openpyxl is installed, the extra ``excel``. Without it there is CSV only."""
+    return find_spec("openpyxl") is not None
+
+
 def write_csv(keys: Sequence[int]) -> Iterator[bytes]:
     """The file in pieces, as Danish Excel opens it with a double click: UTF-8 with a byte order mark, semicolons,
     lines that end with CR LF, dates as 12.03.2026, a comma in decimal numbers."""
@@ -84,6 +90,8 @@ def write_csv(keys: Sequence[int]) -> Iterator[bytes]:
 
 def write_xlsx(keys: Sequence[int], file: IO[bytes]) -> None:
     """An Excel workbook with one sheet. Rows are written as they come, not held in memory."""
+    from openpyxl import Workbook
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet(gettext("Cases"))
     sheet.freeze_panes = "A2"
@@ -183,6 +191,8 @@ def _xlsx_cell(sheet: Any, cell: Any) -> Any:
         return safe(cell)
     if not isinstance(cell, date):
         return cell
+    from openpyxl.cell import WriteOnlyCell
+
     at: Any = timezone.make_naive(cell) if isinstance(cell, datetime) else cell  # Excel knows no time zones
     shown = WriteOnlyCell(sheet, at)
     shown.number_format = "dd\\.mm\\.yyyy\\ hh:mm" if isinstance(cell, datetime) else "dd\\.mm\\.yyyy"

@@ -20,7 +20,13 @@ from tests.world import FIXTURES
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 OURS = ("crm", "tasks", "scalepoint_integration")
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    *sorted(DOCS.rglob("*.md")),
+]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -105,6 +111,13 @@ def test_every_type_of_event_that_is_used_is_named() -> None:
         name for name, row in EVENTS.items() if row.handler and f"`{name}`" not in (DOCS / "endpoint.md").read_text()
     ]
     assert {path.name for path in FIXTURES.iterdir()} == set(EVENTS)
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        for words in re.findall(r"(?:`|^    )make ([a-z0-9 -]+)", page.read_text(), re.MULTILINE):
+            assert not set(words.split()) - targets, f"{page.name}: make {words}"
 
 
 def test_the_house_has_the_rooms_that_are_drawn() -> None:

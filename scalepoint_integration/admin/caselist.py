@@ -383,6 +383,7 @@ class CaseList(BigTableAdmin):
             "query": _query(request.GET),
             "may_export": self.has_export_permission(request),
             "export_limit": export.LIMIT,
+            "no_excel": "" if export.can_excel() else export.NO_EXCEL,
         }
         if cl.result_count == 0:
             around["unfiltered"] = len(Case.objects.order_by().values_list("pk")[:CAP])
@@ -570,6 +571,10 @@ class CaseList(BigTableAdmin):
             messages.SUCCESS if count else messages.INFO,
         )
 
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        return actions if export.can_excel() else {name: actions[name] for name in actions if name != "export_xlsx"}
+
     @admin.action(description=_("Export to Excel"), permissions=["export"])
     def export_xlsx(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         return self._export(request, queryset, "Excel")
@@ -632,6 +637,9 @@ class CaseList(BigTableAdmin):
         return TemplateResponse(request, "scalepoint/caselist_ask.html", context)
 
     def _export(self, request: HttpRequest, queryset: QuerySet[Case], kind: str) -> HttpResponse | None:
+        if kind == "Excel" and not export.can_excel():
+            self.message_user(request, export.NO_EXCEL, messages.ERROR)
+            return None
         try:
             keys = export.chosen(queryset)
         except export.TooMany:

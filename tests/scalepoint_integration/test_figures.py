@@ -1,5 +1,6 @@
 """The numbers of the overview, of a small world whose every row is known."""
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from crm.models import SecurityToken
 from scalepoint_integration import figures
+from scalepoint_integration.checks import check_settings
 from scalepoint_integration.figures import Cause, Scope, Silence, State
 from scalepoint_integration.models import (
     Case,
@@ -380,3 +382,17 @@ def test_silence_is_two_queries_however_many_companies(world: World, django_asse
     with django_assert_num_queries(2):
         found = figures.silent(world.connection, NOW)
     assert [(each.insurer, each.last.astimezone(UTC).day) for each in found] == [(world.nord, 2), (world.syd, 4)]
+
+
+def test_without_the_package_holidays_they_are_working_days(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sends(world, *every_weekday(date(2026, 3, 31)))
+    figures._closed.cache_clear()
+    monkeypatch.setitem(sys.modules, "holidays", None)
+    try:
+        # 1 April, Maundy Thursday, Good Friday, Easter Monday.
+        assert [each.days for each in figures.silent(world.connection, at(date(2026, 4, 7)))] == [4]
+        assert [message.id for message in check_settings(None)] == ["scalepoint.W002"]
+    finally:
+        figures._closed.cache_clear()
+    monkeypatch.undo()
+    assert figures.silent(world.connection, at(date(2026, 4, 7))) == []

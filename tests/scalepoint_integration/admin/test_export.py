@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -170,3 +171,22 @@ def test_it_is_read_in_batches_and_in_the_language_of_the_reader(
     assert [line.split(b";")[1] for line in lines[1:]] == [str(number).encode() for number in range(11)]
     assert export.write_csv([]) is not None
     assert len(b"".join(export.write_csv([])).splitlines()) == 1
+
+
+def test_without_openpyxl_the_list_says_so_and_csv_still_works(
+    office: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle(world, assignment(1))
+    case = Case.objects.get()
+    assert 'value="Excel"' in office.get(reverse(LIST)).content.decode()
+    for name in ("openpyxl", "openpyxl.cell"):
+        monkeypatch.setitem(sys.modules, name, None)
+    page = office.get(reverse(LIST)).content.decode()
+    assert 'value="Excel"' not in page
+    assert 'value="export_xlsx"' not in page
+    assert str(export.NO_EXCEL) in page
+    told = office.post(reverse(EXPORT), {"kind": "Excel"}, follow=True)
+    assert [str(each) for each in told.context["messages"]] == [str(export.NO_EXCEL)]
+    assert not LogEntry.objects.exists()
+    (row,) = table(content(act(office, "export_csv", case)))
+    assert row["Case number"] == case.number
