@@ -194,10 +194,6 @@ class Adapter:
         )
 
 
-def insurers(ids: Iterable[int]) -> dict[int, InsuranceCompany]:
-    return InsuranceCompany.objects.in_bulk(ids)
-
-
 def security_token(insurer: InsuranceCompany, now: datetime) -> str:
     """The newest token of the company that is live, in the clear; "" if there is none."""
     live = SecurityToken.objects.live(now).filter(company=insurer)

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
-from scalepoint_integration import images, lifecycle, workqueue
+from scalepoint_integration import images, lifecycle, queues, workqueue
 from scalepoint_integration.adapter import Adapter, fitting
 from scalepoint_integration.models import Case, CaseAttachment, CaseMessage, ImagePull, Service
 from scalepoint_integration.payloads.assignment import ImageRef
@@ -146,7 +146,7 @@ def _ask_for_pictures(case: Case, services: list[Service]) -> None:
     )
     if any(pull.status == ImagePull.Status.IGNORED and pull.pk not in gone for pull in asked.values()):
         workqueue.retry(back)
-        transaction.on_commit(partial(ring, "drain_images"), robust=True)
+        transaction.on_commit(partial(ring, queues.IMAGES), robust=True)
     wanted = {key: file for key, file in files.items() if not file.deleted and file.link}
     for service in services:
         new = [

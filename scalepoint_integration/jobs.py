@@ -1,21 +1,17 @@
 """What Celery runs. Nothing is decided here, and no job has arguments: what there is to do stands in the database."""
 
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 from typing import Any
 
 from celery import shared_task
 from django.db import connections
+from django.utils.module_loading import import_string
 
-from scalepoint_integration import images, notices, outbox, poller, settlements
-from scalepoint_integration.handling import run as handling
-from scalepoint_integration.upkeep import prune as upkeep_prune
-from scalepoint_integration.upkeep import sweep as upkeep_sweep
-from scalepoint_integration.upkeep import watch as upkeep_watch
+from scalepoint_integration import queues
+from scalepoint_integration.workqueue.drain import drain
 
 
-def _job(work: Callable[[], object]) -> Any:
+def _job(row: queues.Job) -> Any:
     """A task that leaves no broken database connection behind.
 
     Celery's soft time limit is an exception out of any line. Out of a query that is under way it leaves a connection
@@ -24,12 +20,14 @@ def _job(work: Callable[[], object]) -> Any:
     notice; each later job of the process fails at once, and as the one that is always free it gets all the work.
     """
 
-    @shared_task(bind=True)
-    @wraps(work)
+    @shared_task(bind=True, name=row.job)
     def run(task: Any) -> None:
         broken = True
         try:
-            work()
+            if isinstance(row, queues.Queue):
+                drain(row)
+            else:
+                import_string(row.work)()
             broken = False
         finally:
             # Called as a function, or eagerly, it stands in the caller's own transaction.
@@ -48,46 +46,5 @@ def _drop_connections(broken: bool) -> None:
             del connections[each.alias]
 
 
-@_job
-def drain() -> None:
-    handling.drain()
-
-
-@_job
-def drain_images() -> None:
-    images.drain()
-
-
-@_job
-def drain_outbound() -> None:
-    outbox.drain()
-
-
-@_job
-def drain_notices() -> None:
-    notices.drain()
-
-
-@_job
-def poll() -> None:
-    poller.drain()
-
-
-@_job
-def drain_settlements() -> None:
-    settlements.drain()
-
-
-@_job
-def sweep() -> None:
-    upkeep_sweep.sweep()
-
-
-@_job
-def watch() -> None:
-    upkeep_watch.watch()
-
-
-@_job
-def prune() -> None:
-    upkeep_prune.prune()
+# One for each row of the table, by the name that its row gives it.
+JOBS = {row.job: _job(row) for row in queues.JOBS}

@@ -1,16 +1,14 @@
 """Who is told what by mail: written in the transaction of its cause, sent later, once.
 
 >>> about_case(case)             # new: to the responsible user, else to the team
->>> drain()                      # what is due, one mail per person and kind
+>>> send(claimed)                # one mail for claimed rows of one person and kind
 
 Mails hold what it takes to find the case and no person's data: they travel in clear. Delivery is at least once: a
 worker that dies between the mail and its mark sends it again.
 """
 
 import logging
-import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -25,19 +23,19 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 
-from scalepoint_integration import workqueue
+from scalepoint_integration import queues, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, CaseMessage, Connection, InboundEvent, Notice, UserSettings
 from scalepoint_integration.workqueue import LeaseLost, RetryableError
-from scalepoint_integration.workqueue.doorbell import answered, ring
+from scalepoint_integration.workqueue.doorbell import ring
 
 logger = logging.getLogger(__name__)
 
 Kind = Notice.Kind
 # Failures come in swarms: the first waits this long for the others, and they go out as one mail.
 FAILURES_WAIT = timedelta(minutes=5)
-_PER_DRAIN = 500
+_MOST_HURRIED = 500
 # In a mail's list; how many there are is said above it.
 _SHOWN = 50
 
@@ -121,52 +119,28 @@ def _write(
         return
     Notice.objects.bulk_create(rows, ignore_conflicts=True)
     if not wait:
-        transaction.on_commit(partial(ring, "drain_notices"), robust=True)
+        transaction.on_commit(partial(ring, queues.NOTICES), robust=True)
 
 
 # ---- Sent later ---------------------------------------------------------------------------------------------------
-def due() -> bool:
-    """Whether a drain would find something."""
-    return Notice.objects.filter(status=Notice.Status.PENDING, available_at__lte=Now()).exists()
+def ready() -> "QuerySet[Notice]":
+    """What may be sent: everything."""
+    return Notice.objects.select_related("user")
 
 
 def retry(rows: "QuerySet[Notice]") -> int:
-    """Send mails that failed again. Returns how many."""
+    """Resend failed mails. Returns how many."""
     count = workqueue.retry(rows)
-    ring("drain_notices")
+    ring(queues.NOTICES)
     return count
 
 
-def drain() -> int:
-    """Send what is due. Returns how many mails were sent."""
-    answered("drain_notices")
-    deadline, sent = time.monotonic() + conf().drain_seconds, 0
-    for tried in (False, True):
-        items = workqueue.claim(Notice.objects.select_related("user"), _PER_DRAIN, tried=tried)
-        groups: dict[tuple[int, str], list[Notice]] = defaultdict(list)
-        for item in items:
-            groups[item.user_id, item.kind].append(item)
-        waiting = [item for group in groups.values() for item in group if item.kind == Kind.FAILURE]
-        if waiting:
-            # What failed meanwhile goes along: it would be the next mail otherwise.
-            _hurry({item.user_id for item in waiting}, groups)
-        for group in groups.values():
-            if time.monotonic() > deadline:
-                workqueue.release(group)
-            else:
-                sent += _send(group)
-    return sent
-
-
-def _hurry(users: set[int], groups: dict[tuple[int, str], list[Notice]]) -> None:
-    failures = Notice.objects.filter(kind=Kind.FAILURE, user__in=users)
-    failures.filter(status=Notice.Status.PENDING, attempts=0).update(available_at=Now())
-    for item in workqueue.claim(failures.select_related("user"), _PER_DRAIN):
-        groups[item.user_id, item.kind].append(item)
-
-
-def _send(group: list[Notice]) -> int:
-    """One mail for notices of one person and one kind. Returns how many mails left."""
+def send(group: Sequence[Notice]) -> None:
+    """One mail for claimed notices of one person and one kind."""
+    group = list(group)
+    if group[0].kind == Kind.FAILURE:
+        # What failed meanwhile goes along: it would be the next mail otherwise.
+        group += _hurry(group[0].user_id)
     try:
         with translation.override(settings.LANGUAGE_CODE):
             message = _mail(group)
@@ -175,14 +149,20 @@ def _send(group: list[Notice]) -> int:
         for item in group:
             workqueue.fail(item, RetryableError(type(error).__name__, code="SP-502"))
         logger.warning("%d notices could not be mailed: %s", len(group), type(error).__name__)
-        return 0
+        return
     for item in group:
         try:
             with workqueue.finish(item):
                 pass
         except LeaseLost:
             logger.info("Notice %s was sent by somebody else too", item.pk)
-    return 1
+
+
+def _hurry(user: int) -> list[Notice]:
+    """Claim the failures that wait for others."""
+    failures = ready().filter(kind=Kind.FAILURE, user=user)
+    failures.filter(status=Notice.Status.PENDING, attempts=0).update(available_at=Now())
+    return workqueue.claim(failures, _MOST_HURRIED)
 
 
 def _mail(group: list[Notice]) -> EmailMessage:

@@ -20,7 +20,7 @@ from django.db import DatabaseError, DataError, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from scalepoint_integration import client
+from scalepoint_integration import client, queues
 from scalepoint_integration.api import refusals
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection, InboundEvent
@@ -61,15 +61,15 @@ def due() -> "QuerySet[Connection]":
 def drain() -> int:
     """Poll one connection for the time of a job, and ring for the next turn while any is due. Returns how many events
     came."""
-    answered("poll")
+    answered(queues.POLL)
     connection = due().first()
     if connection is None:
         return 0
     if due().exclude(pk=connection.pk).exists():
-        ring("poll")  # another worker can take the next one meanwhile
+        ring(queues.POLL)  # another worker can take the next one meanwhile
     stored = poll(connection, conf().drain_seconds)
     if due().exists():
-        ring("poll")
+        ring(queues.POLL)
     return stored
 
 
@@ -128,7 +128,7 @@ def resume(connection: Connection) -> None:
     if connection.poll_problem == CURSOR_LOST:
         changes |= {"poll_cursor": "", "poll_next": ""}
     Connection.objects.filter(pk=connection.pk).exclude(poll_problem="").update(**changes)
-    ring("poll")
+    ring(queues.POLL)
 
 
 def let_go() -> None:

@@ -3,7 +3,7 @@
 The model of this queue is images/__init__.py. A revision does not change once it is made, so the last answer counts.
 """
 
-import time
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import partial
 
@@ -11,8 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from scalepoint_integration import client, workqueue
-from scalepoint_integration.conf import conf
+from scalepoint_integration import client, queues, workqueue
 from scalepoint_integration.models import (
     Case,
     Connection,
@@ -25,7 +24,7 @@ from scalepoint_integration.models import (
 from scalepoint_integration.payloads import revision as told
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.workqueue import LeaseLost, PermanentError
-from scalepoint_integration.workqueue.doorbell import answered, ring
+from scalepoint_integration.workqueue.doorbell import ring
 
 # These say whose the revision is, or become rows of their own.
 _NOT_COLUMNS = ("case_token", "case_number", "revision_token", "items", "groups")
@@ -35,7 +34,7 @@ def request(case: Case, revision_token: str) -> None:
     """Ask for a revision; one that was asked for before is not asked for again. Database only."""
     row = SettlementPull(connection_id=case.connection_id, case=case, revision_token=revision_token.lower())
     SettlementPull.objects.bulk_create([row], ignore_conflicts=True)
-    transaction.on_commit(partial(ring, "drain_settlements"), robust=True)
+    transaction.on_commit(partial(ring, queues.SETTLEMENTS), robust=True)
 
 
 def fetch_again(cases: "QuerySet[Case]") -> int:
@@ -48,29 +47,23 @@ def fetch_again(cases: "QuerySet[Case]") -> int:
     pulls.filter(status=SettlementPull.Status.DONE).update(
         status=SettlementPull.Status.PENDING, attempts=0, finished_at=None, available_at=Now()
     )
-    ring("drain_settlements")
+    ring(queues.SETTLEMENTS)
     return pulls.filter(status=SettlementPull.Status.PENDING).count()
 
 
-def drain() -> int:
-    """Pull what is due until nothing is or the time of a job is used up. Returns how many were pulled."""
-    answered("drain_settlements")
-    deadline = time.monotonic() + conf().drain_seconds
+def ready() -> "QuerySet[SettlementPull]":
+    """What may be pulled: that of connections that are on."""
     on = SettlementPull.objects.filter(connection__switch=Connection.Switch.ON)
-    pulled, tried = 0, False
-    while time.monotonic() < deadline:
-        # One at a time, as with images: a lease must outlive the slowest answer.
-        items = workqueue.claim(on.select_related("connection", "case"), 1, tried=tried)
-        if not items and tried:
-            break
-        tried = not items
-        for item in items:
-            pull(item)
-            pulled += 1
-    return pulled
+    return on.select_related("connection", "case")
 
 
-def pull(item: SettlementPull) -> None:
+def pull(items: Sequence[SettlementPull]) -> None:
+    """Pull claimed revisions, one after another."""
+    for item in items:
+        _pull(item)
+
+
+def _pull(item: SettlementPull) -> None:
     """Fetch and read a claimed revision outside any transaction, then store it and finish in one."""
     try:
         facts = _read(client.settlement(item.connection, item.revision_token))

@@ -9,6 +9,8 @@ from typing import Any
 
 import environ
 
+from scalepoint_integration import queues
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -138,39 +140,12 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = 40
 CELERY_TASK_TIME_LIMIT = 45
-CELERY_TASK_DEFAULT_QUEUE = "scalepoint"
-# What is fetched or sent has a queue, and a worker, of its own: a slow host elsewhere can't starve the cases. Events
-# are fetched in a third one: such a call is held open by Scalepoint, for long.
-CELERY_TASK_ROUTES = {
-    "scalepoint_integration.jobs.drain_images": {"queue": "scalepoint-images"},
-    "scalepoint_integration.jobs.drain_settlements": {"queue": "scalepoint-images"},
-    "scalepoint_integration.jobs.drain_outbound": {"queue": "scalepoint-outbound"},
-    "scalepoint_integration.jobs.drain_notices": {"queue": "scalepoint-outbound"},
-    "scalepoint_integration.jobs.poll": {"queue": "scalepoint-poll"},
-}
+CELERY_TASK_DEFAULT_QUEUE = queues.SWEEP.celery
+CELERY_TASK_ROUTES = {job.job: {"queue": job.celery} for job in queues.JOBS}
+# A run that could not begin is worthless when the next is due.
 CELERY_BEAT_SCHEDULE = {
-    # Alone it is enough: every ring may be lost. A sweep that could not run is worthless when the next is due.
-    "scalepoint-sweep": {
-        "task": "scalepoint_integration.jobs.sweep",
-        "schedule": 10.0,
-        "options": {"expires": 10},
-    },
-    # Does nothing where no connection fetches. While one does, each turn rings for the next.
-    "scalepoint-poll": {
-        "task": "scalepoint_integration.jobs.poll",
-        "schedule": 30.0,
-        "options": {"expires": 30},
-    },
-    "scalepoint-watch": {
-        "task": "scalepoint_integration.jobs.watch",
-        "schedule": 3600.0,
-        "options": {"expires": 3600},
-    },
-    "scalepoint-prune": {
-        "task": "scalepoint_integration.jobs.prune",
-        "schedule": 3600.0,
-        "options": {"expires": 3600},
-    },
+    f"scalepoint-{job.name}": {"task": job.job, "schedule": job.seconds, "options": {"expires": int(job.seconds)}}
+    for job in queues.PERIODIC
 }
 
 # ---- Mail ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scalepoint_integration import queues
 from settings.processes import Household, end_with_parent, free_port, is_free, tail
 from settings.services import Postgres, Redis, ServiceError
 from settings.supervisor import Failed, Stopped, Supervisor, say
@@ -137,9 +138,10 @@ class Demo:
             return lambda: ["celery", "-A", "settings", *words, "--loglevel=INFO"]
 
         workers = (f"--concurrency={self.options.workers}", "--without-mingle", "--without-gossip")
-        slow = "scalepoint-images,scalepoint-outbound,scalepoint-poll"
+        quick = queues.SWEEP.celery
+        slow = ",".join(sorted({job.celery for job in queues.JOBS} - {quick}))
         self.supervisor.keep("web", self.web)
-        self.supervisor.keep("worker", celery("worker", "-Q", "scalepoint", "-n", "events@%h", *workers))
+        self.supervisor.keep("worker", celery("worker", "-Q", quick, "-n", "events@%h", *workers))
         self.supervisor.keep("image_worker", celery("worker", "-Q", slow, "-n", "images@%h", *workers))
         self.supervisor.keep("beat", celery("beat", "-s", str(self.site / "beat-schedule"), "--pidfile="))
         self.supervisor.keep("simulator", self.simulator)

@@ -279,9 +279,11 @@ def _steer(url: str, name: str, arguments: dict[str, Any], deadline: float) -> d
 
 
 def _queues() -> list[Any]:
-    from scalepoint_integration.models import ImagePull, InboundEvent, OutboundEvent, SettlementPull
+    from django.apps import apps
 
-    return [InboundEvent, OutboundEvent, SettlementPull, ImagePull]
+    from scalepoint_integration.queues import QUEUES
+
+    return [apps.get_model(queue.model) for queue in QUEUES]
 
 
 def _until_nothing_waits(deadline: float) -> list[str]:

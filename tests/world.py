@@ -9,10 +9,11 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from crm.models import CustomerType, InsuranceCompany, SecurityToken, Team
-from scalepoint_integration.handling import run
+from scalepoint_integration import queues
 from scalepoint_integration.models import Connection, InboundEvent
 from scalepoint_integration.payloads.envelope import find_events, read_envelope
 from scalepoint_integration.receiving import store
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Dimension, TaskTemplate, TaskTemplateItem
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -96,7 +97,7 @@ def handle(world: World, *events: Any, insurer: InsuranceCompany | None = None) 
     rows = []
     for event in events:
         rows += receive(world, event, insurer=insurer)
-        run.drain()
+        drain(queues.EVENTS)
     for row in rows:
         row.refresh_from_db()
     return rows

@@ -111,7 +111,6 @@ class NewTokenInline(TokenInlineBase):
         return False
 
 
-@admin.register(InsuranceCompany)
 class InsuranceCompanyAdmin(OfficeAdmin):
     list_display = ("name", "aliases", "tokens_now", "active", "team", "responsible")
     list_select_related = ("team", "responsible")
@@ -182,3 +181,7 @@ def tell_once(request: HttpRequest, token: SecurityToken, *, made: bool) -> None
         gettext("The new token for %(company)s is %(token)s. Copy it now: it is not shown again.")
         % {"company": token.company, "token": token.token},
     )
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(InsuranceCompany, InsuranceCompanyAdmin)

@@ -29,7 +29,6 @@ class ContactInline(ContactInlineBase):
     fields = ("role", *FACTS)
 
 
-@admin.register(Customer)
 class CustomerAdmin(OfficeAdmin):
     list_display = ("name", "customer_number", "phone", "place", "insurer", "policy_number", "responsible", "active")
     list_select_related = ("insurer", "responsible")
@@ -51,17 +50,21 @@ class CustomerAdmin(OfficeAdmin):
         return customer.address
 
 
-@admin.register(CustomerType)
 class CustomerTypeAdmin(OfficeAdmin):
     list_display = ("name",)
     search_fields = ("name",)
     ordering = ("name",)
 
 
-@admin.register(Team)
 class TeamAdmin(OfficeAdmin):
     list_display = ("name", "active")
     list_filter = ("active",)
     search_fields = ("name",)
     ordering = ("name",)
     filter_horizontal = ("members",)
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Customer, CustomerAdmin)
+    site.register(CustomerType, CustomerTypeAdmin)
+    site.register(Team, TeamAdmin)

@@ -27,7 +27,6 @@ _LOOKS = {
 }
 
 
-@admin.register(Connection)
 class ConnectionAdmin(OfficeAdmin):
     change_list_template = "scalepoint/change_list.html"
     change_form_template = "scalepoint/change_form.html"
@@ -203,3 +202,7 @@ def _to_copy(address: str, label: Any) -> SafeString:
         _("Copied"),
         _("Copy this address and give it to Scalepoint."),
     )
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Connection, ConnectionAdmin)

@@ -167,7 +167,6 @@ def label_of(name: str) -> Any:
     return getattr(Connection._meta.get_field(name), "verbose_name", name)
 
 
-@admin.register(DefaultValues)
 class DefaultValuesAdmin(PageAdmin):
     title = _("Default values and customer rules")
 
@@ -402,3 +401,7 @@ def _changes(connection: Connection) -> list[tuple[Entry, list[Any]]]:
     """The latest changes of these values, newest first: each with the labels of what was changed."""
     found = saves(connection, 10, FIELDS)
     return [(save, [label_of(change.name) for change in save.changes]) for save in found if save.kind == CHANGED]
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(DefaultValues, DefaultValuesAdmin)

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from crm.formats import NOTHING, when
+from scalepoint_integration import queues
 from scalepoint_integration.admin import event_page
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import allow
@@ -29,6 +30,7 @@ from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
 from scalepoint_integration.models.heartbeat import alive
 from scalepoint_integration.office import casework
+from scalepoint_integration.workqueue.drain import drain
 
 APP = "scalepoint_integration"
 VIEW, RETRY, REPLAY, RAW = (
@@ -192,7 +194,6 @@ class TieForm(forms.Form):
         return number
 
 
-@admin.register(InboundEvent)
 class InboundEventAdmin(ReadOnlyAdmin):
     change_form_template = "scalepoint/event.html"
     # How long to wait stands in the status: the list is wide enough.
@@ -451,7 +452,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
 
     def _handle_now(self, request: HttpRequest) -> HttpResponse:
         allow(request, VIEW, RETRY)
-        count = run.drain()
+        count = drain(queues.EVENTS)
         self.message_user(request, ngettext("%d event was handled.", "%d events were handled.", count) % count)
         return HttpResponseRedirect(reverse(f"admin:{APP}_inboundevent_changelist"))
 
@@ -608,7 +609,6 @@ def _download(content: str | bytes, name: str, kind: str) -> HttpResponse:
 
 
 # ---- What was refused ---------------------------------------------------------------------------------------------
-@admin.register(Refusal)
 class RefusalAdmin(ReadOnlyAdmin):
     change_form_template = "scalepoint/refusal.html"
     log_tab = "refused"
@@ -711,3 +711,8 @@ def _refusal_report(refusal: Refusal) -> str:
             f"size: {'-' if refusal.size is None else refusal.size} bytes",
         )
     )
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(InboundEvent, InboundEventAdmin)
+    site.register(Refusal, RefusalAdmin)

@@ -346,7 +346,8 @@ def _test_page(company: InsuranceCompany) -> str:
         return ""
 
 
-# crm registers its own page when it is imported, which the import above has done.
-if admin.site.is_registered(InsuranceCompany):
-    admin.site.unregister(InsuranceCompany)
-admin.site.register(InsuranceCompany, InsurerAdmin)
+def register(site: admin.AdminSite) -> None:
+    # crm's own page of the companies gives way to this one.
+    if site.is_registered(InsuranceCompany):
+        site.unregister(InsuranceCompany)
+    site.register(InsuranceCompany, InsurerAdmin)

@@ -18,7 +18,6 @@ from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Notice
 
 
-@admin.register(Notice)
 class NoticeAdmin(BigTableAdmin):
     list_display = ("written", "kind", "user", "case", "state")
     list_display_links = ("written", "kind")
@@ -52,3 +51,7 @@ class NoticeAdmin(BigTableAdmin):
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("scalepoint_integration.retry_event"))
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Notice, NoticeAdmin)

@@ -23,7 +23,6 @@ from scalepoint_integration.models import Connection, OutboundEvent
 from scalepoint_integration.workqueue import QueueError
 
 
-@admin.register(OutboundEvent)
 class OutboundEventAdmin(ReadOnlyAdmin):
     """What was sent to Scalepoint, waits to be sent, or could not be."""
 
@@ -154,3 +153,7 @@ def _failed(item: OutboundEvent) -> bool:
 def _switched_on(item: OutboundEvent) -> bool:
     on = item.connection.switch == Connection.Switch.ON
     return on and bool(getattr(item.connection, outbox.SWITCHES[OutboundEvent.Kind(item.kind)]))
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(OutboundEvent, OutboundEventAdmin)

@@ -22,16 +22,16 @@ from crm.admin.base import badge
 from crm.formats import day, duration, when
 from crm.history import Entry
 from crm.models import InsuranceCompany
-from scalepoint_integration import figures
+from scalepoint_integration import figures, queues
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow
 from scalepoint_integration.connections import State, connection_state
 from scalepoint_integration.errors import describe
 from scalepoint_integration.figures import Scope
-from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, Overview, heartbeat
 from scalepoint_integration.office.connection_switch import turn_switch
 from scalepoint_integration.silence import Silence, silent
+from scalepoint_integration.workqueue.drain import drain
 
 _APP = "scalepoint_integration"
 _SILENCE_KEPT = 300
@@ -123,7 +123,6 @@ class Alert:
     steps: list[Link]
 
 
-@admin.register(Overview)
 class OverviewAdmin(PageAdmin):
     page_template = "scalepoint/overview.html"
     title = _("Overview")
@@ -191,7 +190,7 @@ class OverviewAdmin(PageAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         allow(request, f"{_APP}.view_overview", f"{_APP}.retry_event")
-        count = run.drain()
+        count = drain(queues.EVENTS)
         self.message_user(
             request,
             ngettext("%d event was handled.", "%d events were handled.", count) % count,
@@ -423,3 +422,7 @@ def _change(change: Entry) -> dict[str, Any]:
         "word": _KINDS.get(change.kind, _KINDS["~"]),
         "what": change.what,
     }
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Overview, OverviewAdmin)

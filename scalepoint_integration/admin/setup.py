@@ -77,7 +77,6 @@ class MailForm(forms.Form):
         return str(self.cleaned_data["body"]).replace("\r\n", "\n")
 
 
-@admin.register(Setup)
 class SetupAdmin(PageAdmin):
     page_template = "scalepoint/setup.html"
     title = _("Set-up of Scalepoint")
@@ -264,3 +263,7 @@ def _back(connection: Connection) -> HttpResponse:
 
 def _mail_page(connection: Connection) -> str:
     return f"{reverse('admin:scalepoint_integration_setup_mail')}?connection={connection.pk}"
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Setup, SetupAdmin)

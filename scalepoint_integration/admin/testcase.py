@@ -23,7 +23,6 @@ _SESSION = "scalepoint_test_case"
 SEND, DELETE = "scalepoint_integration.send_test", "scalepoint_integration.delete_test_data"
 
 
-@admin.register(TestCase)
 class TestCaseAdmin(PageAdmin):
     page_template = "scalepoint/testcase.html"
     title = _("Send a test case")
@@ -147,3 +146,7 @@ def _short(event: dict[str, Any]) -> str:
     """For reading: a picture inside is shown by its length alone."""
     images = [{**image, "content": f"… ({len(image['content'])})"} for image in event.get("images", ())]
     return json.dumps({**event, "images": images} if images else event, indent=2, ensure_ascii=False)
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(TestCase, TestCaseAdmin)

@@ -39,7 +39,6 @@ class SettingsForm(SettingsModelForm):
         )
 
 
-@admin.register(UserSettings)
 class UserSettingsAdmin(PageAdmin):
     page_template = "scalepoint/people.html"
     title = _("People")
@@ -98,3 +97,7 @@ class UserSettingsAdmin(PageAdmin):
             return HttpResponseRedirect(after)
         email = getattr(person, get_user_model().get_email_field_name(), "")
         return self.render(request, "scalepoint/usersettings.html", title, {"form": form, "email": email})
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(UserSettings, UserSettingsAdmin)

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, images, lifecycle, notices
+from scalepoint_integration import cases, followup, images, lifecycle, notices, queues
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.handlers.common import NAMES
 from scalepoint_integration.handling import defaults
@@ -258,4 +258,4 @@ def _unpark(case: Case) -> None:
     """The case works now: what waited for a person on it is tried again."""
     parked = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED, error_code__in=PARKED)
     if retry(parked):
-        transaction.on_commit(partial(ring, "drain"), robust=True)
+        transaction.on_commit(partial(ring, queues.EVENTS), robust=True)

@@ -1,4 +1,4 @@
-"""What a new case would become, without making anything."""
+"""What a new case would become, without creating anything."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -10,13 +11,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from scalepoint_integration import adapter, handlers, notices, workqueue
+from scalepoint_integration import handlers, notices, queues, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection, EventAttempt, InboundEvent
 from scalepoint_integration.models.event import COLUMNS
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, NotForUs, PermanentError
-from scalepoint_integration.workqueue.doorbell import answered, ring
+from scalepoint_integration.workqueue.doorbell import ring
+from scalepoint_integration.workqueue.drain import work
 
 logger = logging.getLogger(__name__)
 
@@ -26,30 +28,17 @@ _HANDLED = Q(connection__switch=Connection.Switch.ON) | Q(
 )
 
 
-def drain() -> int:
-    """Handle what is due, oldest first, until nothing is or the time of a job is used up. Returns how many."""
-    answered("drain")
-    options = conf()
-    deadline = time.monotonic() + options.drain_seconds
-    handled, tried, empty = 0, False, 0
-    # Fresh rows come in batches, rows that were tried before one by one; neither may starve the other.
-    while empty < 2 and time.monotonic() < deadline:
-        batch = _claim(1 if tried else options.drain_batch, tried=tried)
-        empty = 0 if batch else empty + 1
-        handled += _handle_all(batch)
-        tried = not tried
-    return handled
+def ready(among: "QuerySet[InboundEvent] | None" = None) -> "QuerySet[InboundEvent]":
+    """Events of connections that are on. Those of a batch share their connection and insurer, so that team, template
+    and the like are read once per batch and not once per event."""
+    rows = InboundEvent.objects.all() if among is None else among
+    return rows.filter(_HANDLED).prefetch_related("connection", "insurer")
 
 
-def _handle_all(batch: list[InboundEvent]) -> int:
-    """Handle what was claimed together. Returns how many."""
-    begun = time.monotonic()
-    for place, event in enumerate(batch):
-        if time.monotonic() - begun > conf().lease_seconds / 2:
-            workqueue.release(batch[place:])  # rather than lose the leases of the rest
-            return place
+def handle(events: Sequence[InboundEvent]) -> None:
+    """Handle claimed events, each in a transaction of its own."""
+    for event in events:
         _handle(event)
-    return len(batch)
 
 
 def run_now(events: "QuerySet[InboundEvent]") -> int:
@@ -58,7 +47,7 @@ def run_now(events: "QuerySet[InboundEvent]") -> int:
     deadline = time.monotonic() + conf().drain_seconds
     handled, tried = 0, False
     while time.monotonic() < deadline:
-        batch = _claim(1, tried=tried, among=events)
+        batch = workqueue.claim(ready(events), 1, tried=tried)
         if not batch and tried:
             break
         tried = tried or not batch
@@ -77,8 +66,8 @@ def retry_now(events: "QuerySet[InboundEvent]", by: Any) -> int:
     chosen = InboundEvent.objects.filter(pk__in=keys)
     with transaction.atomic():
         count = retry(chosen, by)
-        batch = _claim(len(keys), tried=False, among=chosen)
-    _handle_all(batch)
+        batch = workqueue.claim(ready(chosen), len(keys))
+    work(queues.EVENTS, batch)
     return count
 
 
@@ -86,22 +75,9 @@ def replay_now(event: InboundEvent) -> InboundEvent:
     """``replay``, handled in this process, likewise."""
     with transaction.atomic():
         made = replay(event)
-        batch = _claim(1, tried=False, among=InboundEvent.objects.filter(pk=made.pk))
-    _handle_all(batch)
+        batch = workqueue.claim(ready(InboundEvent.objects.filter(pk=made.pk)), 1)
+    work(queues.EVENTS, batch)
     return made
-
-
-def _claim(limit: int, *, tried: bool, among: "QuerySet[InboundEvent] | None" = None) -> list[InboundEvent]:
-    """Claimed events of connections that are on. Those of a batch share their connection and insurer, so that team,
-    template and the like are read once per batch and not once per event."""
-    rows = InboundEvent.objects.all() if among is None else among
-    batch = workqueue.claim(rows.filter(_HANDLED), limit, tried=tried)
-    connections = Connection.objects.in_bulk({event.connection_id for event in batch})
-    insurers = adapter.insurers({event.insurer_id for event in batch if event.insurer_id})
-    for event in batch:
-        event.connection = connections[event.connection_id]
-        event.insurer = insurers[event.insurer_id] if event.insurer_id else None
-    return batch
 
 
 def _handle(event: InboundEvent) -> None:
@@ -143,16 +119,12 @@ def _note_try(event: InboundEvent, error: BaseException, *, final: bool) -> None
         notices.about_failure(event, said["error_code"], said["error_facts"])
 
 
-def give_up() -> list[InboundEvent]:
-    with transaction.atomic():
-        lost = workqueue.give_up(InboundEvent)
-        detail = "The worker died repeatedly while it handled this."
-        EventAttempt.objects.bulk_create(
-            EventAttempt(event=event, error_code="SP-900", detail=detail) for event in lost
-        )
-        for event in lost:
-            notices.about_failure(event, "SP-900", {})
-    return lost
+def note_lost(events: Sequence[InboundEvent]) -> None:
+    """Write down the last try of events that were given up, and tell of it."""
+    detail = "The worker died repeatedly while it handled this."
+    EventAttempt.objects.bulk_create(EventAttempt(event=event, error_code="SP-900", detail=detail) for event in events)
+    for event in events:
+        notices.about_failure(event, "SP-900", {})
 
 
 def retry(events: "QuerySet[InboundEvent]", by: Any) -> int:
@@ -167,7 +139,7 @@ def retry(events: "QuerySet[InboundEvent]", by: Any) -> int:
             retried_by=by
         )
     if count:
-        ring("drain")
+        ring(queues.EVENTS)
     return count
 
 
@@ -199,5 +171,5 @@ def replay(event: InboundEvent) -> InboundEvent:
             raise NotReplayable(_("It is waiting for its turn already."))
         copied = [each.strip() for each in COLUMNS.split(",")][:13]
         made = InboundEvent.objects.create(replay_of=origin, **{name: getattr(origin, name) for name in copied})
-    ring("drain")
+    ring(queues.EVENTS)
     return made

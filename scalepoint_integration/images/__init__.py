@@ -3,13 +3,13 @@
 fetch.py opens foreign addresses, picture.py decides what a picture is; here is the queue between them.
 """
 
-import time
 from collections.abc import Sequence
 from functools import partial
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from scalepoint_integration import workqueue
+from scalepoint_integration import queues, workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.conf import conf
 from scalepoint_integration.images.fetch import fetch
@@ -17,7 +17,7 @@ from scalepoint_integration.images.picture import decode_inline, read_picture
 from scalepoint_integration.models import ImagePull, Service
 from scalepoint_integration.payloads.assignment import ImageRef
 from scalepoint_integration.workqueue import LeaseLost, PermanentError, RetryableError
-from scalepoint_integration.workqueue.doorbell import answered, ring
+from scalepoint_integration.workqueue.doorbell import ring
 
 
 def request(service: Service, images: Sequence[ImageRef]) -> None:
@@ -33,27 +33,21 @@ def request(service: Service, images: Sequence[ImageRef]) -> None:
         rows.append(row)
     if rows:
         ImagePull.objects.bulk_create(rows, ignore_conflicts=True)
-        transaction.on_commit(partial(ring, "drain_images"), robust=True)
+        transaction.on_commit(partial(ring, queues.IMAGES), robust=True)
 
 
-def drain() -> int:
-    """Pull what is due until nothing is or the time of a job is used up. Returns how many were pulled."""
-    answered("drain_images")
-    deadline = time.monotonic() + conf().drain_seconds
-    pulled, tried = 0, False
-    while time.monotonic() < deadline:
-        # One at a time: a lease must outlive the slowest fetch, and a second one behind it would lose its own.
-        items = workqueue.claim(ImagePull.objects.all(), 1, tried=tried)
-        if not items and tried:
-            break
-        tried = not items
-        for item in items:
-            pull(item)
-            pulled += 1
-    return pulled
+def ready() -> "QuerySet[ImagePull]":
+    """What may be pulled: everything."""
+    return ImagePull.objects.all()
 
 
-def pull(item: ImagePull) -> None:
+def pull(items: Sequence[ImagePull]) -> None:
+    """Pull claimed images, one after another."""
+    for item in items:
+        _pull(item)
+
+
+def _pull(item: ImagePull) -> None:
     """Fetch and check a claimed image outside any transaction, then attach it and finish in one."""
     try:
         content = bytes(item.content) if item.content is not None else fetch(item.url)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-SWEEP = "sweep"
+from scalepoint_integration.queues import SWEEP
 
 
 class Heartbeat(models.Model):
@@ -25,4 +25,4 @@ class Heartbeat(models.Model):
 
 def alive(now: datetime) -> bool:
     """Whether the background job was seen lately: a sweep is due every ten seconds, and a long drain may delay it."""
-    return Heartbeat.objects.filter(name=SWEEP, at__gt=now - timedelta(minutes=2)).exists()
+    return Heartbeat.objects.filter(name=SWEEP.name, at__gt=now - timedelta(minutes=2)).exists()

@@ -1,4 +1,4 @@
-"""What one person is to be told by mail; also its own queue entry."""
+"""A mail to one person; also its own queue entry."""
 
 from django.conf import settings
 from django.db import models

@@ -1,4 +1,4 @@
-"""What the users of the office set for themselves."""
+"""The settings of a user."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Take the person off a case."""
+"""Anonymising the person on a case."""
 
 from dataclasses import asdict
 from typing import Any

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup, lifecycle, outbox, workqueue
+from scalepoint_integration import cases, followup, lifecycle, outbox, queues, workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.handlers import HANDLERS, assignment
 from scalepoint_integration.handling import run
@@ -173,7 +173,7 @@ def retry(case: Case, by: Any) -> int:
 def fetch_images(chosen: "QuerySet[Case]") -> int:
     """Ask again for the images that could not be fetched. Returns how many."""
     count = workqueue.retry(ImagePull.objects.filter(service__case__in=chosen, status=ImagePull.Status.FAILED))
-    ring("drain_images")
+    ring(queues.IMAGES)
     return count
 
 
@@ -220,8 +220,8 @@ def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
 
 # ---- An event that names no case ----------------------------------------------------------------------------------
 def link_event(event: InboundEvent, by: Any, case: Case) -> bool:
-    """Let an event that failed because it names no case (SP-105) speak of this one, and try it again. Returns False for
-    any other event: it names its case itself."""
+    """Link an event that failed because it names no case (SP-105), and retry it. Returns False for any other event: it
+    names its case itself."""
     nameless = InboundEvent.objects.filter(pk=event.pk, status=InboundEvent.Status.FAILED, error_code="SP-105")
     with transaction.atomic():
         linked = nameless.update(case=case)
@@ -229,8 +229,8 @@ def link_event(event: InboundEvent, by: Any, case: Case) -> bool:
 
 
 def create_case(event: InboundEvent, by: Any) -> Case | None:
-    """Create the case of an event that names none (SP-105), link the event to it and try it again. Returns None for any
-    other event. Twice is one case."""
+    """Create the case of an event that names none (SP-105), link the event to it and retry it. Returns None for any
+    other event."""
     # A case must have some name; this one is nobody's at Scalepoint.
     name = f"event-{event.pk}"
     with transaction.atomic():

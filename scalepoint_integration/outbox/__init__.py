@@ -10,8 +10,7 @@ correlation id. bodies.py knows what is said, client.py how it gets there.
 
 import hashlib
 import logging
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,17 +18,16 @@ from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Now
 from django.utils import timezone
 
-from scalepoint_integration import adapter, client, workqueue
+from scalepoint_integration import adapter, client, queues, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Case, Connection, OutboundEvent
 from scalepoint_integration.outbox.bodies import body, check_expense, event_type, plain, shown
 from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, PermanentError
-from scalepoint_integration.workqueue.doorbell import answered, ring
+from scalepoint_integration.workqueue.doorbell import ring
 
-__all__ = ["body", "drain", "request", "send", "shown"]
+__all__ = ["body", "request", "send", "shown"]
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +120,7 @@ def request(
         failed = same.filter(status=OutboundEvent.Status.FAILED)
         if failed.update(**said):
             workqueue.retry(failed)
-        transaction.on_commit(partial(ring, "drain_outbound"), robust=True)
+        transaction.on_commit(partial(ring, queues.OUTBOUND), robust=True)
         return same.defer("content").get()
 
 
@@ -132,27 +130,10 @@ def _digest(*parts: Any) -> str:
 
 # ---- The queue ----------------------------------------------------------------------------------------------------
 def retry(rows: "QuerySet[OutboundEvent]") -> int:
-    """Send events that failed again, as far as their content is still there. Returns how many."""
+    """Resend failed events whose content is still stored. Returns how many."""
     count = workqueue.retry(rows.exclude(facts={}))
-    ring("drain_outbound")
+    ring(queues.OUTBOUND)
     return count
-
-
-def drain() -> int:
-    """Send what is due until nothing is or the time of a job is used up. Returns how many calls were made."""
-    answered("drain_outbound")
-    deadline = time.monotonic() + conf().drain_seconds
-    sent, tried, empty = 0, False, 0
-    # Fresh rows and rows that were tried before take turns: neither may starve the other.
-    while empty < 2 and time.monotonic() < deadline:
-        # One at a time: a lease must outlive the slowest call, and a second one behind it would lose its own.
-        items = workqueue.claim(sendable(), 1, tried=tried)
-        empty = 0 if items else empty + 1
-        for item in items:
-            send(item)
-            sent += 1
-        tried = not tried
-    return sent
 
 
 def sendable() -> "QuerySet[OutboundEvent]":
@@ -163,12 +144,6 @@ def sendable() -> "QuerySet[OutboundEvent]":
     return OutboundEvent.objects.filter(~Exists(older), switched_on())
 
 
-def due() -> bool:
-    """Whether a drain would find something."""
-    waiting = sendable().filter(status=OutboundEvent.Status.PENDING, available_at__lte=Now())
-    return waiting.exists()
-
-
 def switched_on() -> Q:
     kinds = Q()
     for kind, switch in SWITCHES.items():
@@ -176,7 +151,13 @@ def switched_on() -> Q:
     return kinds & Q(connection__switch=Connection.Switch.ON)
 
 
-def send(item: OutboundEvent) -> None:
+def send(items: Sequence[OutboundEvent]) -> None:
+    """Send claimed rows, one after another."""
+    for item in items:
+        _send(item)
+
+
+def _send(item: OutboundEvent) -> None:
     """Call Scalepoint for a claimed row outside any transaction, then finish in one."""
     try:
         now = timezone.now()

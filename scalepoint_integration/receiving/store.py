@@ -11,7 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from crm.encryption import encrypt_bytes
-from scalepoint_integration import workqueue
+from scalepoint_integration import queues, workqueue
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.models.event import COLUMNS
 from scalepoint_integration.payloads.envelope import Envelope
@@ -44,7 +44,7 @@ def receive(
         failed = [pk for pk, _known, status in rows if status == InboundEvent.Status.FAILED]
         if failed:
             workqueue.retry(InboundEvent.objects.filter(pk__in=failed, status=InboundEvent.Status.FAILED))
-    transaction.on_commit(partial(ring, "drain"), robust=True)
+    transaction.on_commit(partial(ring, queues.EVENTS), robust=True)
     receipts = []
     for event in events:
         receipts.append(Receipt(ids[event.dedupe_key], event.event_type, event.dedupe_key not in new))

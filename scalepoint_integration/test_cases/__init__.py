@@ -3,6 +3,6 @@
 >>> sent = send(connection, insurer, "water")
 >>> [step.text for step in steps(sent)]
 
-Nothing leaves the house for a test case: no mail, no call to Scalepoint. examples.py says what can be sent, send.py
-sends it, outcome.py tells what became of it, cleanup.py deletes it.
+A test case sends nothing itself: no mail, no call to Scalepoint. examples.py says what can be sent, send.py sends it,
+outcome.py shows what came of it, cleanup.py deletes it.
 """

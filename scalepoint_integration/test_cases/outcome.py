@@ -1,4 +1,4 @@
-"""What became of a test case, step by step."""
+"""The outcome of a test case, step by step."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Send an example through the very endpoint that Scalepoint calls, marked as a test, and work it off."""
+"""Send an example through the very endpoint that Scalepoint calls, marked as a test, and handle it immediately."""
 
 import io
 import json
@@ -105,8 +105,7 @@ def _work_off(ids: Sequence[int]) -> None:
     waiting = events.filter(status=InboundEvent.Status.PENDING, error_code="")
     while time.monotonic() < deadline:
         here = ImagePull.objects.filter(pk__in=pulls.values("pk"), content__isnull=False)
-        for pull in workqueue.claim(here, 20):
-            images.pull(pull)
+        images.pull(workqueue.claim(here, 20))
         loading = pulls.filter(status=ImagePull.Status.PENDING, error_code="")
         if not waiting.exists() and not loading.exists():
             return

@@ -1,6 +1,6 @@
 """Ringing: wake a drain job. A ring may be lost, late or double; the sweep finds what it missed.
 
->>> transaction.on_commit(partial(ring, "drain"), robust=True)
+>>> transaction.on_commit(partial(ring, queues.EVENTS), robust=True)
 
 Hidden here: the broker. A broker that is gone or frozen can take seconds to say so, and nobody who stores an event
 may wait for it. So a ring only sets a flag, and one thread per process does the publishing. That also coalesces the
@@ -15,33 +15,24 @@ import os
 import threading
 import time
 
-from celery import current_app
 from django.core.cache import cache
 
 from scalepoint_integration.conf import conf
+from scalepoint_integration.queues import Job
 
 logger = logging.getLogger(__name__)
 
-# What can be rung -> the job that answers.
-JOBS = {
-    "drain": "scalepoint_integration.jobs.drain",
-    "drain_images": "scalepoint_integration.jobs.drain_images",
-    "drain_outbound": "scalepoint_integration.jobs.drain_outbound",
-    "poll": "scalepoint_integration.jobs.poll",
-    "drain_notices": "scalepoint_integration.jobs.drain_notices",
-    "drain_settlements": "scalepoint_integration.jobs.drain_settlements",
-}
 # A failing broker is reported this often, in seconds; every lost ring would be a line per event.
 _REPORT_EVERY = 60.0
 
 _lock = threading.Lock()
-_wanted: set[str] = set()
+_wanted: set[Job] = set()
 _wake = threading.Event()
 _owner = 0  # the process whose thread is running: a forked child has to start its own
 
 
-def ring(job: str) -> None:
-    """Ask for a run of ``job`` (a key of JOBS). Returns at once, never raises."""
+def ring(job: Job) -> None:
+    """Ask for a run of the job of a row of queues.py. Returns at once, never raises."""
     global _owner
     with _lock:
         _wanted.add(job)
@@ -51,16 +42,16 @@ def ring(job: str) -> None:
     _wake.set()
 
 
-def answered(job: str) -> None:
+def answered(job: Job) -> None:
     """The job has begun. Called before anything is claimed: what is stored from here on rings again."""
     try:
         cache.delete(_key(job))
     except Exception as error:  # a cache that is away must not stop the work; the key dies by itself
-        logger.info("The ring of %s could not be taken back: %s", job, error)
+        logger.info("The ring of %s could not be taken back: %s", job.name, error)
 
 
-def _key(job: str) -> str:
-    return f"scalepoint:ring:{job}"
+def _key(job: Job) -> str:
+    return f"scalepoint:ring:{job.name}"
 
 
 def _publish_for_ever() -> None:
@@ -77,13 +68,18 @@ def _publish_for_ever() -> None:
             except Exception as error:
                 if time.monotonic() - reported > _REPORT_EVERY:
                     reported = time.monotonic()
-                    logger.warning("No ring for %s, the next sweep finds the work: %s", job, error)
+                    logger.warning("No ring for %s, the next sweep finds the work: %s", job.name, error)
 
 
-def _publish(job: str) -> None:
+def _publish(job: Job) -> None:
+    try:
+        # Here, and nowhere else outside jobs.py: a site does without Celery where a command does the work.
+        from celery import current_app
+    except ImportError:
+        return
     if str(current_app.conf.broker_url).startswith("memory:"):
         return  # a site without a broker: nobody would hear it, and the rings would pile up
     if not cache.add(_key(job), 1, timeout=conf().ring_seconds):
         return
     # By name, not by importing the job: Celery routes by name too, and the web process needs no worker code.
-    current_app.send_task(JOBS[job], ignore_result=True, retry=False, expires=60)
+    current_app.send_task(job.job, ignore_result=True, retry=False, expires=60)

@@ -91,7 +91,8 @@ def claim(items: models.QuerySet[Item], limit: int, *, tried: bool = False) -> l
     before any work. Rows that another worker holds are passed over.
 
     ``tried`` picks rows that were claimed before and never finished. They are claimed one at a time (give ``limit``
-    1): one of them may be what killed its worker, and must not burn the attempts of the others a second time.
+    1) or with those that are worked as one with it (drain.py): one of them may be what killed its worker, and must not
+    burn the attempts of the others a second time.
     """
     options = conf()
     budget = Q(attempts__gt=0, attempts__lt=options.max_attempts) if tried else Q(attempts=0)

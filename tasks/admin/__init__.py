@@ -1,1 +1,17 @@
-from tasks.admin import image, lists, task  # noqa: F401  they register their pages
+"""The pages of the tasks. A host with an admin site of its own calls ``register`` with it."""
+
+from django.contrib import admin
+
+from tasks.admin import image, lists, task
+
+_PAGES = (image, lists, task)
+
+
+def register(site: admin.AdminSite) -> None:
+    """Register the pages of this app on a site."""
+    for page in _PAGES:
+        page.register(site)
+
+
+# Django's autodiscovery imports this module, once.
+register(admin.site)

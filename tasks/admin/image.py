@@ -23,7 +23,6 @@ from tasks.services import remove_images
 SHOWN = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 
 
-@admin.register(TaskImage)
 class TaskImageAdmin(OfficeAdmin):
     list_display = ("__str__", "task", "file_size", "created_at")
     list_select_related = ("task",)
@@ -91,3 +90,7 @@ class TaskImageAdmin(OfficeAdmin):
         response["Cache-Control"] = "private, no-store"
         response["Content-Security-Policy"] = "sandbox; default-src 'none'"
         return response
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(TaskImage, TaskImageAdmin)

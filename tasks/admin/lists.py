@@ -12,7 +12,6 @@ else:
     ItemInlineBase = admin.StackedInline
 
 
-@admin.register(Dimension)
 class DimensionAdmin(OfficeAdmin):
     list_display = ("name", "kind", "code", "active")
     list_filter = ("kind", "active")
@@ -26,7 +25,6 @@ class TaskTemplateItemInline(ItemInlineBase):
     fields = (("position", "text"),)
 
 
-@admin.register(TaskTemplate)
 class TaskTemplateAdmin(OfficeAdmin):
     list_display = ("name", "title", "days_to_deadline", "team", "responsible", "active")
     list_select_related = ("team", "responsible")
@@ -41,3 +39,8 @@ class TaskTemplateAdmin(OfficeAdmin):
             {"fields": ("title", "description", "days_to_deadline", "team", "responsible")},
         ),
     )
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Dimension, DimensionAdmin)
+    site.register(TaskTemplate, TaskTemplateAdmin)

@@ -84,7 +84,6 @@ class NoteInline(NoteInlineBase):
         return False
 
 
-@admin.register(Task)
 class TaskAdmin(OfficeAdmin):
     list_display = ("state", "title", "customer", "place", "insurer", "responsible", "team", "deadline", "created_at")
     list_display_links = ("title",)
@@ -187,3 +186,7 @@ class TaskAdmin(OfficeAdmin):
         with transaction.atomic():
             remove_images(TaskImage.objects.filter(task__in=queryset))
             super().delete_queryset(request, queryset)
+
+
+def register(site: admin.AdminSite) -> None:
+    site.register(Task, TaskAdmin)

@@ -9,10 +9,11 @@ from django.core.management import call_command
 from django.utils import timezone, translation
 
 from crm.models import Customer
-from scalepoint_integration import images
+from scalepoint_integration import queues
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
 from scalepoint_integration.test_cases import examples
 from scalepoint_integration.upkeep.sweep import sweep
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import TaskImage
 from tests.browser.conftest import PASSWORD
 from tests.world import World, assignment, handle, make_world, merged
@@ -71,7 +72,7 @@ def _busy() -> Office:
             event["case"]["policy"]["insuranceCompany"] = {"alias": world.syd.alias}
         event["images"] = [picture(place) for place in range(1, 4)]
         handle(world, event, insurer=world.nord if number % 2 else world.syd)
-    images.drain()
+    drain(queues.IMAGES)
     for name in ("Jens Eksempelsen", "J. Eksempelsen ApS"):
         Customer.objects.create(customer_number=NUMBER, name=name, street="Bygaden 4", postal_code="0101")
     (waits,) = handle(world, assignment(20, policyHolder={"phoneNumber": NUMBER, "name": "Jens Eksempelsen"}))

@@ -11,8 +11,9 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer
-from scalepoint_integration.handling import run
+from scalepoint_integration import queues
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Refusal
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task
 from tests.world import SECRET, World, assignment, handle, merged
 
@@ -203,7 +204,7 @@ def test_the_office_solves_a_case_and_retries(filled: World) -> None:
     assert client.post(url("case", "change", case.pk), form).status_code == 302
     tasks = Task.objects.count()
     client.post(url("case", "changelist"), {"action": "retry", "_selected_action": [case.pk]})
-    run.drain()
+    drain(queues.EVENTS)
     case.refresh_from_db()
     assert (case.status, case.problem_code) == ("in_progress", "")
     assert Task.objects.count() == tasks + 1
@@ -215,7 +216,7 @@ def test_replay_makes_a_new_line_and_no_second_task(filled: World) -> None:
     event = InboundEvent.objects.filter(status="done").order_by("pk")[0]
     before = Task.objects.count()
     client.post(url("inboundevent", "changelist"), {"action": "replay", "_selected_action": [event.pk]})
-    run.drain()
+    drain(queues.EVENTS)
     assert [row.status for row in event.replays.all()] == ["done"]
     assert Task.objects.count() == before
 

@@ -80,8 +80,8 @@ def test_one_module_opens_foreign_addresses() -> None:
 
 LAYERS = [
     ("conf",),
-    ("payloads", "errors"),
-    ("workqueue", "doorbell"),
+    ("payloads", "errors", "queues"),
+    ("workqueue",),
     ("models",),
     ("keys", "client"),
     ("cases", "merging", "signals", "lifecycle"),
@@ -126,6 +126,26 @@ def test_the_simulator_imports_without_a_circle() -> None:
 
 def _of_simulator(name: str, prefix: str, files: dict[str, Path]) -> set[str]:
     return {name.removeprefix(prefix).split(".")[0]} & set(files) if name.startswith(prefix) else set()
+
+
+def test_celery_is_imported_by_the_jobs_and_when_a_ring_is_published() -> None:
+    for path in modules(APP):
+        wrong = [name for name in imports(path) if name.startswith(("celery", "kombu"))]
+        if path == APP / "workqueue" / "doorbell.py":
+            assert wrong == ["celery.current_app"]
+            wrong = [
+                name.name
+                for node in ast.parse(path.read_text()).body
+                if isinstance(node, ast.Import | ast.ImportFrom)
+                for name in node.names
+                if "celery" in (getattr(node, "module", "") or name.name)
+            ]
+        assert not wrong or path == APP / "jobs.py", f"{path} imports {wrong}"
+
+
+def test_only_celery_imports_the_jobs() -> None:
+    for path in modules(APP):
+        assert not [name for name in imports(path) if name.startswith("scalepoint_integration.jobs")], path
 
 
 def test_no_signal_is_used_inside() -> None:

@@ -23,16 +23,16 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from crm.models import Customer, SecurityToken
-from scalepoint_integration import images, notices, outbox, poller, settlements
+from scalepoint_integration import outbox, poller, queues
 from scalepoint_integration.api import issued
 from scalepoint_integration.client import token
 from scalepoint_integration.errors import CATALOGUE, describe
-from scalepoint_integration.handling import run
 from scalepoint_integration.keys import make_key
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, OutboundEvent, Refusal, SettlementPull
 from scalepoint_integration.payloads.envelope import read_envelope
 from scalepoint_integration.receiving import store
 from scalepoint_integration.workqueue import PermanentError
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task
 from tests.scalepoint_integration.client.conftest import each_in_turn, give_tokens, json_response
 from tests.world import CONTRACT, NORD_TOKEN, World, assignment, handle, make_world, merged, receive
@@ -171,7 +171,7 @@ def event(code: str, body: Any, before: Callable[[Site], None] = lambda _site: N
         before(site)
         answer = post(body)
         assert answer.status_code == 202
-        run.drain()
+        drain(queues.EVENTS)
         row = InboundEvent.objects.get(pk=answer.json()["events"][0]["id"])
         assert (row.status, row.error_code or row.notice) == (status, code)
         return page("inboundevent", row)
@@ -191,7 +191,7 @@ def unknown_company(site: Site) -> Page:
         "case": {"number": "1", "policy": {"insuranceCompany": {"alias": "ny"}}},
     }
     store.receive(site.world.connection.pk, None, [read_envelope(said)])
-    run.drain()
+    drain(queues.EVENTS)
     row = InboundEvent.objects.get(error_code="SP-111")
     return page("inboundevent", row)
 
@@ -267,7 +267,7 @@ def worked_on(site: Site) -> Page:
 def image(code: str, ref: dict[str, str]) -> Way:
     def way(site: Site) -> Page:
         handle(site.world, {**EVENT, "images": [ref]})
-        images.drain()
+        drain(queues.IMAGES)
         assert Case.objects.get().services.get().pulls.values_list("status", "error_code").get() == ("failed", code)
         return page("case", Case.objects.get())
 
@@ -308,7 +308,7 @@ def sending(code: str, answer: int, status: str = "failed", **change: str) -> Wa
 
 
 def sent(code: str, status: str = "failed") -> Page:
-    outbox.drain()
+    drain(queues.OUTBOUND)
     row = OutboundEvent.objects.defer("content").get()
     assert (row.status, row.error_code) == (status, code), row.last_error
     return page("outboundevent", row)
@@ -376,7 +376,7 @@ def another_case(site: Site) -> Page:
     site.scalepoint.expect_request(re.compile(r".*/revision/r-1")).respond_with_handler(
         lambda _request: Response(json.dumps(details))
     )
-    settlements.drain()
+    drain(queues.SETTLEMENTS)
     assert SettlementPull.objects.values_list("status", "error_code").get() == ("failed", "SP-416")
     return page("case", Case.objects.get())
 
@@ -402,7 +402,7 @@ def mail_server_away(site: Site) -> Page:
     site.settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     site.settings.EMAIL_HOST, site.settings.EMAIL_PORT, site.settings.EMAIL_TIMEOUT = "127.0.0.1", 9, 2
     handle(site.world, EVENT)
-    notices.drain()
+    drain(queues.NOTICES)
     row = Notice.objects.get()
     assert (row.status, row.error_code) == ("pending", "SP-502")
     return page("notice", row)

@@ -9,12 +9,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import InsuranceCompany
-from scalepoint_integration import cases
+from scalepoint_integration import cases, queues
 from scalepoint_integration.checks import check_settings
-from scalepoint_integration.handling import defaults, run
+from scalepoint_integration.handling import defaults
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, registers
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import LeaseLost
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task
 from tests.world import SECRET, World, assignment, handle, merged, receive
 
@@ -24,7 +25,7 @@ EVENT = assignment()
 def test_an_event_without_its_content_fails_and_says_so(world: World) -> None:
     [event] = receive(world, EVENT)
     InboundEvent.objects.update(body=None)
-    run.drain()
+    drain(queues.EVENTS)
     event.refresh_from_db()
     assert (event.status, event.error_code) == ("failed", "SP-900")
     assert "retention" in event.last_error
@@ -33,7 +34,7 @@ def test_an_event_without_its_content_fails_and_says_so(world: World) -> None:
 def test_content_that_is_broken_in_the_database_fails_and_is_not_tried_again(world: World) -> None:
     [event] = receive(world, EVENT)
     InboundEvent.objects.update(body=b'{"eventType": ')
-    run.drain()
+    drain(queues.EVENTS)
     event.refresh_from_db()
     assert (event.status, event.error_code, event.attempts) == ("failed", "SP-104", 1)
 

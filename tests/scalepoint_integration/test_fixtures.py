@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from crm.models import Customer
+from scalepoint_integration import queues
 from scalepoint_integration.handlers import HANDLERS, IGNORED
-from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
     CaseAttachment,
@@ -36,6 +36,7 @@ from scalepoint_integration.models import (
 from scalepoint_integration.payloads.envelope import find_events, read_envelope
 from scalepoint_integration.payloads.strict_json import parse
 from scalepoint_integration.receiving import store
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task, TaskCheckItem, TaskContact, TaskNote
 from tests.world import FIXTURES, World
 
@@ -110,7 +111,7 @@ def set_the_scene(world: World, given: dict[str, Any]) -> None:
 def deliver(world: World, path: Path, insurer_id: int | None) -> InboundEvent:
     found = find_events(parse(path.read_bytes()), 1)
     [receipt] = store.receive(world.connection.pk, insurer_id, [read_envelope(*found[0])])
-    run.drain()
+    drain(queues.EVENTS)
     return InboundEvent.objects.get(pk=receipt.id)
 
 

@@ -14,7 +14,7 @@ from django.db import close_old_connections, connection, connections, transactio
 from django.utils import timezone
 
 from crm.models import Customer
-from scalepoint_integration import lifecycle, workqueue
+from scalepoint_integration import lifecycle, queues, workqueue
 from scalepoint_integration.handlers import HANDLERS
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
@@ -30,6 +30,7 @@ from scalepoint_integration.models import (
     Settlement,
     SettlementPull,
 )
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task, TaskNote
 from tests.live import eventually
 from tests.world import World, assignment, handle, make_world, merged, receive
@@ -210,8 +211,8 @@ def test_two_customers_wait_for_a_person_and_nothing_is_merged(world: World) -> 
     second.customer = first.customer
     second.save()
     workqueue.retry(InboundEvent.objects.filter(pk=event.pk))
-    run.drain()
-    run.drain()
+    drain(queues.EVENTS)
+    drain(queues.EVENTS)
     case = Case.objects.get()
     assert (case.pk, case.status, case.problem_code, case.number) == (first.pk, "in_progress", "", NUMBER)
     assert Task.objects.count() == case.services.count() == 2
@@ -231,7 +232,7 @@ def test_two_tasks_of_one_service_wait_for_a_person(world: World) -> None:
     assert task
     task.delete()
     workqueue.retry(InboundEvent.objects.filter(pk=event.pk))
-    run.drain()
+    drain(queues.EVENTS)
     case = Case.objects.get()
     assert Service.objects.get().task == Task.objects.get() == kept
     assert (case.status, case.problem_code) == ("in_progress", "")
@@ -293,7 +294,7 @@ def test_who_comes_meanwhile_waits_and_finds_the_one_case(before: list[dict[str,
     for place, names in enumerate(before):
         handle(world, message(8, names, f"m-{place}"))
     [event] = receive(world, message(9, first, "first"))
-    [claimed] = run._claim(1, tried=False)
+    [claimed] = workqueue.claim(run.ready(), 1)
     late = Thread(target=store_and_work, args=(world, message(10, BY_NUMBER, "late")))
     try:
         with workqueue.finish(claimed):
@@ -329,8 +330,8 @@ def store_and_work(world: World, event: Any) -> None:
 
 def work() -> None:
     try:
-        while batch := run._claim(1, tried=False):
-            run._handle(batch[0])
+        while batch := workqueue.claim(run.ready(), 1):
+            run.handle(batch)
     finally:
         connections.close_all()
 
@@ -364,7 +365,7 @@ def test_at_once_on_several_connections_there_is_one_case_in_the_end() -> None:
             assert not thread.is_alive()
         close_old_connections()
         InboundEvent.objects.filter(status="pending").update(available_at="2026-01-01T00:00:00Z")
-        run.drain()
+        drain(queues.EVENTS)
         failed = InboundEvent.objects.exclude(status="done").values_list("error_code", "last_error")
         assert list(failed) == []
         case = Case.objects.get(number=number)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.masks import of_account, of_identity
+from scalepoint_integration import queues
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
@@ -28,6 +29,7 @@ from scalepoint_integration.models import (
 from scalepoint_integration.payloads import reserve, revision, settlement, strict_json
 from scalepoint_integration.payloads.links import Links
 from scalepoint_integration.payloads.reading import as_amount, as_flag
+from scalepoint_integration.workqueue.drain import drain
 from tests.world import FIXTURES, World, assignment, handle, merged
 
 ROWS = (Case, Reserve, Settlement, SettlementParty, Expense, Obligation, Payment, PaymentMeans, SettlementPull)
@@ -108,7 +110,7 @@ def test_a_statement_that_is_run_again_changes_nothing_and_our_status_stays(worl
     Payment.objects.update(status="processed")
     before = state()
     run.replay(event)
-    run.drain()
+    drain(queues.EVENTS)
     # What has no uuid is made anew with its statement; nobody can have told Scalepoint about it.
     assert [row.replace("'status': 'processed'", "'status': ''") for row in before["Payment"]] == [
         row.replace("'status': 'processed'", "'status': ''") for row in state()["Payment"]

@@ -7,8 +7,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from scalepoint_integration import client, settlements
+from scalepoint_integration import client, queues
 from scalepoint_integration.models import Case, Revision, SettlementPull
+from scalepoint_integration.workqueue.drain import drain
 from tests.scalepoint_integration.test_admin import client_of, url
 from tests.scalepoint_integration.test_money import fixture
 from tests.scalepoint_integration.test_settlements import ANSWER
@@ -19,7 +20,7 @@ from tests.world import World, handle, merged
 def settled(world: World, monkeypatch: pytest.MonkeyPatch) -> Case:
     handle(world, fixture("case_settled/documented"), fixture("reserve_updated/documented"))
     monkeypatch.setattr(client, "settlement", lambda *_asked: json.dumps(ANSWER).encode())
-    settlements.drain()
+    drain(queues.SETTLEMENTS)
     return Case.objects.get()
 
 
@@ -59,11 +60,11 @@ def test_a_settlement_is_fetched_again(settled: Case) -> None:
     form = {"action": "fetch_settlement_again", "_selected_action": [settled.pk]}
     answer = office.post(url("case", "changelist"), form, follow=True)
     assert "1 settlement is fetched again now." in answer.content.decode()
-    assert settlements.drain() == 1
+    assert drain(queues.SETTLEMENTS) == 1
     assert Revision.objects.count() == 1
     SettlementPull.objects.all().delete()
     office.post(url("case", "changelist"), form)
-    assert settlements.drain() == 1
+    assert drain(queues.SETTLEMENTS) == 1
 
 
 def test_a_failed_fetch_is_told_in_words(settled: Case) -> None:

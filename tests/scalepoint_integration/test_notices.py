@@ -12,10 +12,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import Team
-from scalepoint_integration import jobs, notices
+from scalepoint_integration import notices, queues
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, UserSettings
 from scalepoint_integration.office import casework
+from scalepoint_integration.upkeep.watch import watch
+from scalepoint_integration.workqueue.drain import drain
 from tests.world import World, assignment, handle, merged
 
 MESSAGE = {
@@ -56,8 +58,8 @@ def wait_over() -> None:
 def test_a_new_case_is_told_once_to_who_is_responsible(told: World, settings: Settings) -> None:
     settings.SCALEPOINT = {**settings.SCALEPOINT, "PUBLIC_BASE_URL": "https://kontor.example"}
     handle(told, assignment(), merged(assignment(), {"correlationId": "again"}))
-    assert notices.drain() == 1
-    assert notices.drain() == 0
+    assert drain(queues.NOTICES) == 1
+    assert drain(queues.NOTICES) == 0
     (message,) = mail.outbox
     case = Case.objects.get()
     assert message.to == ["mette@kontor.example"]
@@ -82,7 +84,7 @@ def test_a_case_that_nobody_is_responsible_for_is_told_to_its_team(told: World) 
     team.members.add(user.objects.create_user("gone", "gone@kontor.example", is_active=False))
     team.members.add(user.objects.create_user("mute", "", is_staff=True))
     handle(told, assignment())
-    notices.drain()
+    drain(queues.NOTICES)
     assert [message.to for message in mail.outbox] == [["per@kontor.example"]]
 
 
@@ -92,14 +94,14 @@ def test_who_switched_it_off_is_told_nothing(told: World) -> None:
     UserSettings.objects.create(user=mette, tell_new_case=False, tell_message=False)
     handle(told, assignment(), MESSAGE)
     assert not Notice.objects.exists()
-    assert notices.drain() == 0
+    assert drain(queues.NOTICES) == 0
     assert mail.outbox == []
 
 
 @pytest.mark.django_db
 def test_many_cases_are_one_mail(told: World) -> None:
     handle(told, *(assignment(number) for number in range(2, 9)))
-    assert notices.drain() == 1
+    assert drain(queues.NOTICES) == 1
     assert mail.outbox[0].subject == "7 new cases"
     assert mail.outbox[0].body.count("/change/") == 7
 
@@ -107,9 +109,9 @@ def test_many_cases_are_one_mail(told: World) -> None:
 @pytest.mark.django_db
 def test_a_message_is_told_and_not_what_it_says(told: World) -> None:
     handle(told, assignment())
-    notices.drain()
+    drain(queues.NOTICES)
     handle(told, MESSAGE, merged(MESSAGE, {"correlationId": "again"}))
-    assert notices.drain() == 1
+    assert drain(queues.NOTICES) == 1
     assert "Message on case 20310506-07" in mail.outbox[-1].subject
     assert "Hvornår" not in mail.outbox[-1].body
     assert "Inga" not in mail.outbox[-1].body
@@ -118,10 +120,10 @@ def test_a_message_is_told_and_not_what_it_says(told: World) -> None:
 @pytest.mark.django_db
 def test_failures_wait_for_each_other_and_are_one_mail(told: World) -> None:
     fail(told, 2, 3)
-    assert notices.drain() == 0
+    assert drain(queues.NOTICES) == 0
     Notice.objects.filter(pk=Notice.objects.order_by("pk")[0].pk).update(available_at=timezone.now())
     fail(told, 4)
-    assert notices.drain() == 1
+    assert drain(queues.NOTICES) == 1
     (message,) = mail.outbox
     assert message.to == ["ida@kontor.example"]
     assert message.subject == "3 things from Scalepoint need you"
@@ -133,11 +135,11 @@ def test_failures_wait_for_each_other_and_are_one_mail(told: World) -> None:
 def test_a_failure_is_told_again_only_when_it_fails_again(told: World) -> None:
     (row,) = fail(told, 2)
     wait_over()
-    notices.drain()
-    run.drain()
+    drain(queues.NOTICES)
+    drain(queues.EVENTS)
     assert Notice.objects.count() == 1
     run.retry(InboundEvent.objects.filter(pk=row.pk), by=None)
-    run.drain()
+    drain(queues.EVENTS)
     assert Notice.objects.count() == 2
 
 
@@ -157,7 +159,7 @@ def test_nobody_is_told_of_a_test(told: World) -> None:
 def test_a_silence_is_told_once(told: World) -> None:
     for _hour in range(3):
         notices.about_silence(told.connection, told.nord, 4, "2031-05-06")
-    assert notices.drain() == 1
+    assert drain(queues.NOTICES) == 1
     assert "Nord Forsikring (eksempel)" in mail.outbox[0].subject
     assert "4 working days" in mail.outbox[0].body
 
@@ -167,12 +169,12 @@ def test_a_mail_that_can_not_be_sent_waits_and_says_so(told: World, settings: Se
     handle(told, assignment())
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", 9, 2
-    assert notices.drain() == 0
+    assert drain(queues.NOTICES) == 1  # begun, and not sent
     row = Notice.objects.get()
     assert (row.status, row.error_code, row.attempts) == ("pending", "SP-502", 1)
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     wait_over()
-    assert notices.drain() == 1
+    assert drain(queues.NOTICES) == 1
     assert len(mail.outbox) == 1
 
 
@@ -180,7 +182,7 @@ def test_a_mail_that_can_not_be_sent_waits_and_says_so(told: World, settings: Se
 def test_mails_are_in_the_language_of_the_site(told: World, settings: Settings) -> None:
     settings.LANGUAGE_CODE = "da"
     handle(told, *(assignment(number) for number in range(2, 4)))
-    notices.drain()
+    drain(queues.NOTICES)
     assert mail.outbox[0].subject == "2 nye sager"
     assert site.LANGUAGE_CODE == "da"
 
@@ -200,13 +202,13 @@ def test_the_job_tells_of_a_silence_once(told: World) -> None:
     Notice.objects.all().delete()
     for days, event in enumerate(InboundEvent.objects.order_by("-pk"), start=20):
         InboundEvent.objects.filter(pk=event.pk).update(received_at=now - timedelta(days=days))
-    jobs.watch()
-    jobs.watch()
+    watch()
+    watch()
     row = Notice.objects.get()
     assert (row.kind, row.user.get_username(), row.facts["insurer"]) == ("silence", "ida", str(told.nord))
     Connection.objects.update(switch="paused")
     Notice.objects.all().delete()
-    jobs.watch()
+    watch()
     assert not Notice.objects.exists()
 
 
@@ -218,5 +220,5 @@ def test_a_case_that_waits_in_the_inbox_is_told_once(told: World) -> None:
     assert (case.status, case.services.get().task) == ("new", None)
     casework.make_task(case, None)
     assert case.services.get().task
-    assert notices.drain() == 1
+    assert drain(queues.NOTICES) == 1
     assert [message.to for message in mail.outbox] == [["mette@kontor.example"]]

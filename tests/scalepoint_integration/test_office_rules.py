@@ -7,12 +7,14 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany, Team
+from scalepoint_integration import queues
 from scalepoint_integration.adapter import Adapter
 from scalepoint_integration.handling import defaults, run
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
 from scalepoint_integration.payloads.assignment import CaseFacts, parse
 from scalepoint_integration.payloads.envelope import find_events, read_envelope
 from scalepoint_integration.receiving import store
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task, TaskContact
 from tests.world import World, assignment, handle, merged
 
@@ -28,7 +30,7 @@ def rules(world: World, **fields: Any) -> None:
 def approve() -> None:
     Case.objects.update(approved_at=timezone.now())
     run.replay(InboundEvent.objects.order_by("-pk")[0])
-    run.drain()
+    drain(queues.EVENTS)
 
 
 def test_in_the_inbox_a_case_is_kept_and_nothing_is_made_of_it(world: World) -> None:
@@ -156,12 +158,12 @@ def test_an_event_that_is_not_taken_from_the_company_is_ignored(world: World, by
     assert (other.status, Task.objects.count()) == ("done", 1)
     InsuranceCompany.objects.update(event_types=[])
     run.replay(event)
-    run.drain()
+    drain(queues.EVENTS)
     assert Task.objects.count() == 2
 
 
 def _by_secret(world: World) -> list[InboundEvent]:
     found = [read_envelope(each, vendor_id) for each, vendor_id in find_events(EVENT, 10)]
     [receipt] = store.receive(world.connection.pk, None, found)
-    run.drain()
+    drain(queues.EVENTS)
     return [InboundEvent.objects.get(pk=receipt.id)]

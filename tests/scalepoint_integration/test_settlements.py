@@ -10,15 +10,15 @@ import pytest
 from django.db import connection as database
 from pytest_httpserver import HTTPServer
 
-from scalepoint_integration import client, settlements, workqueue
+from scalepoint_integration import client, queues, settlements, workqueue
 from scalepoint_integration.models import Case, Connection, Revision, SettlementPull
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.revision import Revision as Facts
 from scalepoint_integration.payloads.revision import parse
 from scalepoint_integration.settlements import fetch_again
-from scalepoint_integration.upkeep import sweep as upkeep_sweep
 from scalepoint_integration.upkeep.sweep import sweep
-from scalepoint_integration.workqueue import PermanentError, RetryableError, doorbell
+from scalepoint_integration.workqueue import PermanentError, RetryableError
+from scalepoint_integration.workqueue.drain import drain
 from tests.world import World, handle, merged
 
 TOKEN = "5e0a22c2-0000-4000-8000-000000000001"
@@ -137,12 +137,12 @@ def test_no_revision(document: Any) -> None:
 def test_a_settled_case_is_fetched_item_by_item(
     world: World, scalepoint: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[str] = []
+    rung: list[queues.Job] = []
     monkeypatch.setattr(settlements, "ring", rung.append)
     handle(world, SETTLED, {**SETTLED, "correlationId": "again"})
-    assert rung == ["drain_settlements"] * 2
+    assert rung == [queues.SETTLEMENTS] * 2
     serve(scalepoint, ANSWER)
-    assert (settlements.drain(), settlements.drain()) == (1, 0)
+    assert (drain(queues.SETTLEMENTS), drain(queues.SETTLEMENTS)) == (1, 0)
     pull, row = SettlementPull.objects.get(), Revision.objects.get()
     assert (pull.status, pull.attempts, row.case, row.connection) == ("done", 1, Case.objects.get(), world.connection)
     assert (row.status, row.get_settlement_type_display()) == ("SETTLED", "Settled for replacement")
@@ -152,7 +152,7 @@ def test_a_settled_case_is_fetched_item_by_item(
     # Fetched again: the last answer counts, and nothing is there twice.
     serve(scalepoint, merged(ANSWER, {"settlementDetails": {"status": "NEW_WORD", "items": [LAMP], "groups": None}}))
     assert fetch_again(Case.objects.all()) == 1
-    assert settlements.drain() == 1
+    assert drain(queues.SETTLEMENTS) == 1
     row = Revision.objects.get()
     assert (row.get_status_display(), row.items.count(), row.groups.count()) == ("NEW_WORD", 1, 0)
 
@@ -201,7 +201,7 @@ def test_what_becomes_of_other_answers(
 ) -> None:
     handle(world, SETTLED)
     serve(scalepoint, content, status)
-    settlements.drain()
+    drain(queues.SETTLEMENTS)
     pull = SettlementPull.objects.get()
     assert (pull.status, pull.error_code) == (state, code)
     assert Revision.objects.count() == (state == "done")
@@ -216,7 +216,7 @@ def test_a_worker_that_lost_its_lease_stores_nothing(world: World, monkeypatch: 
 
     monkeypatch.setattr(client, "settlement", late)
     [item] = workqueue.claim(SettlementPull.objects.all(), 1)
-    settlements.pull(item)
+    settlements.pull([item])
     assert SettlementPull.objects.get().status == "pending"
     assert Revision.objects.count() == 0
 
@@ -224,20 +224,19 @@ def test_a_worker_that_lost_its_lease_stores_nothing(world: World, monkeypatch: 
 def test_nothing_is_fetched_while_the_connection_is_on_hold(world: World) -> None:
     handle(world, SETTLED)
     Connection.objects.update(switch="paused")
-    assert settlements.drain() == 0
+    assert drain(queues.SETTLEMENTS) == 0
 
 
 def test_the_sweep_rings_for_what_waits_and_gives_up_the_lost(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     handle(world, SETTLED)
-    rung: list[str] = []
-    monkeypatch.setattr(upkeep_sweep, "ring", rung.append)
-    sweep()
-    assert "drain_settlements" in rung
+    rung: list[queues.Job] = []
+    sweep(rung.append)
+    assert queues.SETTLEMENTS in rung
     SettlementPull.objects.update(attempts=12)
     rung.clear()
-    sweep()
+    sweep(rung.append)
     assert SettlementPull.objects.get().status == "failed"
-    assert "drain_settlements" not in rung
-    assert set(rung) <= set(doorbell.JOBS)
+    assert queues.SETTLEMENTS not in rung
+    assert set(rung) <= set(queues.QUEUES)

@@ -5,13 +5,14 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.utils.module_loading import import_string
 
-from scalepoint_integration import images, notices, outbox, settlements
-from scalepoint_integration.upkeep.prune import prune
+from scalepoint_integration import queues
 from scalepoint_integration.upkeep.sweep import sweep
-from scalepoint_integration.upkeep.watch import watch
+from scalepoint_integration.workqueue.drain import drain
 
-PRUNE_EVERY = 3600.0
+# What is done now and then beside the sweep. Polling is held open, so it has a command of its own (scalepoint_poll).
+_NOW_AND_THEN = [job for job in queues.PERIODIC if job not in (queues.SWEEP, queues.POLL)]
 
 
 class Command(BaseCommand):
@@ -25,18 +26,14 @@ class Command(BaseCommand):
         parser.add_argument("--pause", type=float, default=2.0, help="Seconds between two looks (default 2).")
 
     def handle(self, *args: Any, once: bool, pause: float, **options: Any) -> None:
-        pruned = 0.0
+        begun: dict[queues.Periodic, float] = {}
         while True:
             try:
-                sweep()
-                images.drain()
-                settlements.drain()
-                outbox.drain()
-                notices.drain()
-                if not once and time.monotonic() - pruned > PRUNE_EVERY:
-                    pruned = time.monotonic()
-                    watch()
-                    prune()
+                sweep(drain)
+                for job in () if once else _NOW_AND_THEN:
+                    if time.monotonic() - begun.get(job, float("-inf")) > job.seconds:
+                        begun[job] = time.monotonic()
+                        import_string(job.work)()
             except DatabaseError as error:
                 if once:
                     raise

@@ -16,11 +16,13 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer
+from scalepoint_integration import queues
 from scalepoint_integration.admin import event_page
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, EventAttempt, Heartbeat, InboundEvent, Refusal
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task
 from tests.world import FIXTURES, World, assignment, handle, make_world, merged, receive
 
@@ -72,12 +74,12 @@ def test_every_failed_try_is_a_row(world: World, settings: Settings) -> None:
     failing(settings, "awry")
     [event] = handle(world, EVENT)
     InboundEvent.objects.update(available_at=timezone.now())
-    run.drain()
+    drain(queues.EVENTS)
     assert list(event.tries.values_list("error_code", "retried_by")) == [("SP-900", None)] * 2
     settings.SCALEPOINT = {}
     user = get_user_model().objects.get()
     assert run.retry(InboundEvent.objects.all(), user) == 1
-    run.drain()
+    drain(queues.EVENTS)
     event.refresh_from_db()
     assert event.status == "done"
     assert list(event.tries.values_list("error_code", "retried_by")) == [("SP-900", None), ("SP-900", user.pk)]
@@ -236,7 +238,7 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     world.connection.task_template.active = True
     world.connection.task_template.save()
     assert client.post(url("same", event.pk)).status_code == 302
-    run.drain()
+    drain(queues.EVENTS)
     assert set(InboundEvent.objects.values_list("status", flat=True)) == {"done"}
     ole = get_user_model().objects.get(username="ole")
     assert set(EventAttempt.objects.values_list("event", "retried_by")) == {(event.pk, ole.pk), (twin.pk, ole.pk)}
@@ -273,7 +275,7 @@ def test_setting_aside_needs_a_reason_and_only_takes_what_failed_or_waits(world:
         row.refresh_from_db()
     assert [(row.status, row.ignored_because) for row in (event, done)] == [("ignored", "Testet af Nord"), ("done", "")]
     client.post(url("retry", event.pk))
-    run.drain()
+    drain(queues.EVENTS)
     event.refresh_from_db()
     assert event.status == "done"
 
@@ -290,7 +292,7 @@ def test_an_event_without_a_number_is_tied_to_a_case(world: World) -> None:
     assert "There is no case" in client.post(url("tie", event.pk), {"number": case.number}).content.decode()
     Case.objects.update(insurer=world.nord)
     assert client.post(url("tie", event.pk), {"number": case.number}).status_code == 302
-    run.drain()
+    drain(queues.EVENTS)
     event.refresh_from_db()
     assert (event.status, event.case, case.messages.count(), Case.objects.count()) == ("done", case, 1, 1)
 
@@ -302,7 +304,7 @@ def test_an_event_without_a_number_makes_a_case_once(world: World) -> None:
     client = client_of(VIEW, "retry_event")
     for _time in range(2):
         client.post(url("make_case", event.pk))
-    run.drain()
+    drain(queues.EVENTS)
     event.refresh_from_db()
     assert (event.status, Case.objects.count(), Task.objects.count()) == ("done", 1, 1)
     assert Customer.objects.get().name == "Inga Eksempelsen"
@@ -329,7 +331,7 @@ def test_running_again_asks_first_and_makes_a_new_line(world: World) -> None:
     for row in (event, made):
         assert "It is being handled, or waits for its turn." in shown(client, row)
         client.post(url("replay", row.pk))
-    run.drain()
+    drain(queues.EVENTS)
     assert (InboundEvent.objects.count(), Task.objects.count()) == (2, 1)
     assert InboundEvent.objects.filter(pk=event.pk).values().get() == before
     page = shown(client, InboundEvent.objects.get(pk=made.pk))

@@ -10,10 +10,11 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from scalepoint_integration import images, workqueue
+from scalepoint_integration import images, queues, workqueue
 from scalepoint_integration.models import Case, ImagePull, InboundEvent
 from scalepoint_integration.simulator import server as simulator
 from scalepoint_integration.simulator.pictures import draw
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task, TaskImage
 from tests.world import World, assignment, handle, make_world
 
@@ -58,7 +59,7 @@ def test_images_by_address_and_inline_become_pictures_of_the_task(world: World, 
         ),
     )
     assert states() == [("pending", "")] * 3
-    images.drain()
+    drain(queues.IMAGES)
     assert states() == [("done", "")] * 3
     pictures = list(Task.objects.get().images.order_by("pk"))
     assert [picture.content_type for picture in pictures] == ["image/jpeg", "image/jpeg", "image/png"]
@@ -74,7 +75,7 @@ def test_an_image_told_twice_is_one_image(world: World, trusted: str, private: P
     ref = {"id": "1", "url": f"{trusted}/one.jpg"}
     again = {**with_images(ref, {"id": "2", "url": f"{trusted}/one.jpg"}), "timestamp": "2031-05-07T00:00:00Z"}
     handle(world, with_images(ref, ref), again)
-    images.drain()
+    drain(queues.IMAGES)
     # Two addresses of one picture: both are done, the task shows it once, and the disk holds it once.
     assert states() == [("done", "")] * 2
     assert TaskImage.objects.count() == 1
@@ -84,7 +85,7 @@ def test_an_image_told_twice_is_one_image(world: World, trusted: str, private: P
 def test_the_same_picture_on_two_tasks_is_stored_once(world: World, trusted: str, private: Path) -> None:
     ref = {"url": f"{trusted}/one.jpg"}
     handle(world, with_images(ref), with_images(ref, number=2))
-    images.drain()
+    drain(queues.IMAGES)
     assert TaskImage.objects.count() == 2
     assert files(private) == 2
 
@@ -107,7 +108,7 @@ def test_a_bad_image_never_stops_a_case(world: World, trusted: str, private: Pat
     good = {"url": f"{trusted}/good.jpg"}
     bad = ("404" in path and f"{trusted}/no/such.jpg") or f"{trusted}{path}"
     [event] = handle(world, with_images({"url": bad}, good))
-    images.drain()
+    drain(queues.IMAGES)
     assert event.status == "done"
     assert Case.objects.get().status == "in_progress"
     assert states() == [("failed", code), ("done", "")], ImagePull.objects.order_by("pk")[0].last_error
@@ -117,7 +118,7 @@ def test_a_bad_image_never_stops_a_case(world: World, trusted: str, private: Pat
 @pytest.mark.parametrize("content", ["not base64!", "", base64.b64encode(b"no picture").decode(), "base64"])
 def test_bad_inline_images_never_stop_a_case(world: World, private: Path, content: str) -> None:
     [event] = handle(world, with_images({"fileName": "x.jpg", "content": content}))
-    images.drain()
+    drain(queues.IMAGES)
     assert event.status == "done"
     assert Task.objects.count() == 1
     assert [code for _status, code in states()] == (["SP-302"] if content else [])
@@ -136,17 +137,17 @@ def test_bad_inline_images_never_stop_a_case(world: World, private: Path, conten
 )
 def test_an_address_that_is_not_allowed_is_not_opened(world: World, trusted: str, private: Path, url: str) -> None:
     handle(world, with_images({"url": url}))
-    images.drain()
+    drain(queues.IMAGES)
     assert states() == [("failed", "SP-301")]
     assert "not allowed" in ImagePull.objects.get().last_error
 
 
 def test_what_may_work_later_is_tried_again(world: World, trusted: str, private: Path) -> None:
     handle(world, with_images({"url": f"{trusted}/bad/flaky-x.jpg"}))
-    images.drain()
+    drain(queues.IMAGES)
     assert states() == [("pending", "SP-301")]
     ImagePull.objects.update(available_at=timezone.now())
-    images.drain()
+    drain(queues.IMAGES)
     assert states() == [("done", "")]
     assert TaskImage.objects.count() == 1
 
@@ -155,11 +156,11 @@ def test_a_failed_image_fetched_again_by_hand(world: World, trusted: str, privat
     origin = settings.SCALEPOINT
     settings.SCALEPOINT = {}
     handle(world, with_images({"url": f"{trusted}/one.jpg"}))
-    images.drain()
+    drain(queues.IMAGES)
     assert states() == [("failed", "SP-301")]
     settings.SCALEPOINT = origin
     assert workqueue.retry(ImagePull.objects.all()) == 1
-    images.drain()
+    drain(queues.IMAGES)
     assert states() == [("done", "")]
 
 
@@ -175,7 +176,7 @@ def test_no_transaction_is_open_while_an_image_is_fetched(
         return fetch(url)
 
     monkeypatch.setattr(images, "fetch", watched)
-    images.drain()
+    drain(queues.IMAGES)
     assert seen == [False]
     assert states() == [("done", "")]
 
@@ -183,7 +184,7 @@ def test_no_transaction_is_open_while_an_image_is_fetched(
 def test_images_of_a_task_that_is_gone_are_not_kept(world: World, trusted: str, private: Path) -> None:
     handle(world, with_images({"url": f"{trusted}/one.jpg"}))
     Task.objects.get().delete()
-    images.drain()
+    drain(queues.IMAGES)
     assert states() == [("done", "")]
     assert files(private) == 0
 

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from crm.models import Customer, InsuranceCompany, Team
+from scalepoint_integration import queues
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import (
     Case,
@@ -21,6 +22,7 @@ from scalepoint_integration.office import casework
 from scalepoint_integration.office.anonymise import anonymise
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task, TaskContact, TaskImage, TaskTemplate
 from tests.scalepoint_integration.test_followup import closed, message, reopened
 from tests.world import World, assignment, handle, merged, receive
@@ -141,7 +143,7 @@ def test_the_chosen_company_runs_what_waited(world: World, ole: Any) -> None:
     event = merged(assignment(), {"case": {"policy": {"insuranceCompany": {"alias": "unheard-of"}}}})
     receive(world, event)
     InboundEvent.objects.update(insurer=None)
-    run.drain()
+    drain(queues.EVENTS)
     assert the_case().problem_code == "SP-111"
     with pytest.raises(NeedsPerson):
         casework.choose_customer(the_case(), ole, None)

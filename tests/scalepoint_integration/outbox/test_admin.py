@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from scalepoint_integration import outbox, poller
+from scalepoint_integration import outbox, poller, queues
 from scalepoint_integration.models import Connection, OutboundEvent
 from scalepoint_integration.workqueue import PermanentError
+from scalepoint_integration.workqueue.drain import drain
 from tests.scalepoint_integration.outbox.conftest import Scalepoint, make_case, sender
 from tests.world import NORD_TOKEN, World
 
@@ -35,10 +36,10 @@ def url(page: str, *args: Any, model: str = "outboundevent") -> str:
 def rows(world: World, scalepoint: Scalepoint) -> dict[str, OutboundEvent]:
     case = make_case(world)
     sent = outbox.send_file(case, "tag.pdf", b"%PDF" * 1000, "application/pdf", sender())
-    outbox.drain()
+    drain(queues.OUTBOUND)
     scalepoint.errors = [PermanentError("SP-405", "422 what is this")]
     failed = outbox.send_payment_status(case, "uuid-1", "processed")
-    outbox.drain()
+    drain(queues.OUTBOUND)
     waiting = outbox.send_message(case, "Emne", "<b>Vi kommer</b>")
     held = outbox.send_case_number(case)
     missing = outbox.send_message(make_case(world, 2, token=""), "x", "y")
@@ -130,5 +131,5 @@ def test_one_sending_is_sent_again_from_its_page(rows: dict[str, OutboundEvent],
     assert OutboundEvent.objects.get(pk=failed.pk).status == "failed"
     assert ">Retry<" in page(office, failed)
     assert office.post(url("retry", failed.pk)).status_code == 302
-    outbox.drain()
+    drain(queues.OUTBOUND)
     assert OutboundEvent.objects.get(pk=failed.pk).status == "done"

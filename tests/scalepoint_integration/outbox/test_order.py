@@ -8,11 +8,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from scalepoint_integration import outbox, workqueue
+from scalepoint_integration import outbox, queues, workqueue
 from scalepoint_integration.models import OutboundEvent
-from scalepoint_integration.upkeep import sweep as upkeep_sweep
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
+from scalepoint_integration.workqueue.drain import drain
 from tests.scalepoint_integration.outbox.conftest import (
     Scalepoint,
     due_now,
@@ -31,7 +31,7 @@ def test_a_kind_that_is_held_back_does_not_hold_up_another(world: World, scalepo
     write(case, "a")
     outbox.send_payment_status(case, "u", "processed")
     type(world.connection).objects.update(send_messages=False)
-    outbox.drain()
+    drain(queues.OUTBOUND)
     assert [kind for kind, _body in scalepoint.sent] == ["payment_status_updated"]
 
 
@@ -42,10 +42,10 @@ def test_about_one_case_all_leaves_in_order_and_another_case_is_not_held_up(
     for case, text in ((one, "1a"), (one, "1b"), (two, "2a"), (one, "1c"), (two, "2b")):
         write(case, text)
     scalepoint.errors = [RetryableError("away", code="SP-401")]
-    assert outbox.drain() == 3
+    assert drain(queues.OUTBOUND) == 3
     assert texts(scalepoint) == ["1a", "2a", "2b"]
     due_now()
-    outbox.drain()
+    drain(queues.OUTBOUND)
     assert texts(scalepoint)[3:] == ["1a", "1b", "1c"]
     assert set(ROWS.values_list("status", flat=True)) == {"done"}
 
@@ -54,20 +54,20 @@ def test_a_sending_that_failed_for_good_lets_the_next_one_go(world: World, scale
     case = make_case(world)
     first, second = write(case, "a"), write(case, "b")
     scalepoint.errors = [PermanentError("SP-405", "422 no")]
-    outbox.drain()
+    drain(queues.OUTBOUND)
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.status, first.error_code, first.attempts) == ("failed", "SP-405", 1)
     assert second.status == "done"
     due_now()
-    assert outbox.drain() == 0
+    assert drain(queues.OUTBOUND) == 0
 
 
 def test_an_unknown_outcome_is_repeated_under_the_same_correlation_id(world: World, scalepoint: Scalepoint) -> None:
     write(make_case(world), "a")
     scalepoint.errors = [RetryableError("no answer in time", code="SP-401"), OSError("broken")]
     for _each in range(3):
-        outbox.drain()
+        drain(queues.OUTBOUND)
         due_now()
     bodies = [body for _kind, body in scalepoint.sent]
     assert len(bodies) == 3
@@ -78,7 +78,7 @@ def test_an_unknown_outcome_is_repeated_under_the_same_correlation_id(world: Wor
 def test_the_time_that_scalepoint_names_is_waited(world: World, scalepoint: Scalepoint) -> None:
     item = write(make_case(world), "a")
     scalepoint.errors = [RetryableError("429", seconds=120, code="SP-401")]
-    outbox.drain()
+    drain(queues.OUTBOUND)
     item.refresh_from_db()
     assert (item.status, item.error_code) == ("pending", "SP-401")
     assert timedelta(seconds=115) < item.available_at - timezone.now() <= timedelta(seconds=120)
@@ -99,7 +99,7 @@ def test_two_drains_at_once_send_each_once_and_in_order(
     def work() -> None:
         # A drain ends where all that is left waits for what another holds; the next ring comes.
         while ROWS.filter(status="pending").exists():
-            counts.append(outbox.drain())
+            counts.append(drain(queues.OUTBOUND))
         connection.close()
 
     threads = [threading.Thread(target=work) for _each in range(4)]
@@ -120,7 +120,7 @@ def test_who_lost_the_lease_leaves_the_row_to_the_new_owner(
     item = write(make_case(world), "a")
     [claimed] = workqueue.claim(outbox.sendable(), 1)
     ROWS.update(claims=9)
-    outbox.send(claimed)
+    outbox.send([claimed])
     item.refresh_from_db()
     assert (item.status, item.answer) == ("pending", "")
 
@@ -128,12 +128,11 @@ def test_who_lost_the_lease_leaves_the_row_to_the_new_owner(
 def test_a_sweep_rings_and_gives_up_what_killed_its_worker(
     world: World, scalepoint: Scalepoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[str] = []
-    monkeypatch.setattr(upkeep_sweep, "ring", rung.append)
+    rung: list[queues.Job] = []
     first, second = write(make_case(world), "a"), write(make_case(world, 2), "b")
     ROWS.filter(pk=first.pk).update(attempts=99)
-    sweep()
+    sweep(rung.append)
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.status, second.status) == ("failed", "pending")
-    assert rung == ["drain_outbound"]
+    assert rung == [queues.OUTBOUND]

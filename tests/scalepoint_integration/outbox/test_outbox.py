@@ -11,11 +11,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import SecurityToken
-from scalepoint_integration import outbox
+from scalepoint_integration import outbox, queues
 from scalepoint_integration.adapter import Adapter
 from scalepoint_integration.models import Case, OutboundEvent
 from scalepoint_integration.upkeep.prune import prune
 from scalepoint_integration.workqueue import PermanentError
+from scalepoint_integration.workqueue.drain import drain, due
 from tests.scalepoint_integration.outbox.conftest import (
     Scalepoint,
     make_case,
@@ -40,14 +41,14 @@ def test_a_cause_that_is_rolled_back_sends_nothing(scalepoint: Scalepoint) -> No
 
     with pytest.raises(RuntimeError):
         fails()
-    assert ROWS.count() == outbox.drain() == 0
+    assert ROWS.count() == drain(queues.OUTBOUND) == 0
     assert scalepoint.sent == []
 
 
 def test_what_was_written_is_sent_once_and_its_answer_is_kept(world: World, scalepoint: Scalepoint) -> None:
     item = write(make_case(world), "a")
-    assert outbox.drain() == 1
-    assert outbox.drain() == 0
+    assert drain(queues.OUTBOUND) == 1
+    assert drain(queues.OUTBOUND) == 0
     item.refresh_from_db()
     assert (item.status, item.answer, item.attempts) == ("done", "202 taken", 1)
     assert item.facts["sent"] == scalepoint.sent[0][1]
@@ -56,7 +57,7 @@ def test_what_was_written_is_sent_once_and_its_answer_is_kept(world: World, scal
 @pytest.mark.django_db(transaction=True)
 def test_no_transaction_is_open_while_scalepoint_is_called(scalepoint: Scalepoint) -> None:
     write(make_case(sending_world()), "a")
-    outbox.drain()
+    drain(queues.OUTBOUND)
     assert scalepoint.in_transaction == [False]
 
 
@@ -71,7 +72,7 @@ def test_nothing_is_written_where_it_is_switched_off(db: None, scalepoint: Scale
         outbox.send_expense(case, {"number": "1", "date": "2031-01-01", "items": [{"title": "x"}]}),
     ]
     assert sent == [None] * 6
-    assert ROWS.count() == outbox.drain() == 0
+    assert ROWS.count() == drain(queues.OUTBOUND) == 0
 
 
 @pytest.mark.parametrize("change", [{"send_messages": False}, {"switch": "paused"}, {"switch": "off"}])
@@ -79,10 +80,10 @@ def test_switching_off_holds_back_what_waits(world: World, scalepoint: Scalepoin
     write(make_case(world), "a")
     before = {name: getattr(world.connection, name) for name in change}
     type(world.connection).objects.update(**change)
-    assert (outbox.drain(), outbox.due(), scalepoint.sent) == (0, False, [])
+    assert (drain(queues.OUTBOUND), due(queues.OUTBOUND), scalepoint.sent) == (0, False, [])
     type(world.connection).objects.update(**before)
-    assert outbox.due()
-    assert outbox.drain() == 1
+    assert due(queues.OUTBOUND)
+    assert drain(queues.OUTBOUND) == 1
 
 
 def test_the_same_wish_is_one_sending(world: World, scalepoint: Scalepoint) -> None:
@@ -90,13 +91,13 @@ def test_the_same_wish_is_one_sending(world: World, scalepoint: Scalepoint) -> N
     rows = {write(case, "a").pk, write(case, "a").pk}
     rows |= {item.pk for _n in range(2) if (item := outbox.send_file(case, "x", b"x", "", sender()))}
     rows |= {item.pk for _n in range(2) if (item := outbox.send_payment_status(case, "u", "processed"))}
-    assert len(rows) == ROWS.count() == outbox.drain() == 3
+    assert len(rows) == ROWS.count() == drain(queues.OUTBOUND) == 3
     write(case, "a")
-    assert outbox.drain() == 0
+    assert drain(queues.OUTBOUND) == 0
     # Without a key of the form each is a message of its own.
     outbox.send_message(case, "", "a")
     outbox.send_message(case, "", "a")
-    assert outbox.drain() == 2
+    assert drain(queues.OUTBOUND) == 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -115,7 +116,7 @@ def test_the_same_wish_at_once_is_one_sending(scalepoint: Scalepoint) -> None:
     for thread in threads:
         thread.join(30)
     assert len(seen) == 6
-    assert len(set(seen)) == ROWS.count() == outbox.drain() == 1
+    assert len(set(seen)) == ROWS.count() == drain(queues.OUTBOUND) == 1
 
 
 def test_a_failed_wish_that_is_made_again_takes_the_new_facts(world: World, scalepoint: Scalepoint) -> None:
@@ -123,10 +124,10 @@ def test_a_failed_wish_that_is_made_again_takes_the_new_facts(world: World, scal
     expense: dict[str, Any] = {"number": "F-1", "date": "2031-05-06", "items": [{"title": "Fliser"}]}
     scalepoint.errors = [PermanentError("SP-405", "400 no due date")]
     item = outbox.send_expense(case, expense)
-    outbox.drain()
+    drain(queues.OUTBOUND)
     again = outbox.send_expense(case, {**expense, "dueDate": "2031-06-06"})
     assert item and again and item.pk == again.pk
-    assert outbox.drain() == 1
+    assert drain(queues.OUTBOUND) == 1
     again.refresh_from_db()
     assert again.status == "done"
     assert scalepoint.sent[1][1]["data"]["expense"]["dueDate"] == "2031-06-06"
@@ -139,7 +140,7 @@ def test_the_token_of_a_file_is_the_newest_live_one_and_stored_nowhere(world: Wo
     SecurityToken.objects.filter(last4=NORD_TOKEN[-4:]).update(valid_from=now - timedelta(days=9))
     item = outbox.send_file(make_case(world), "tag.pdf", b"%PDF", "application/pdf", sender())
     assert item
-    outbox.drain()
+    drain(queues.OUTBOUND)
     assert scalepoint.sent[0][1]["securityToken"] == "the-newest"
     row = ROWS.values().get()
     assert "the-newest" not in str(row)
@@ -151,7 +152,7 @@ def test_without_a_token_a_person_is_asked(world: World, scalepoint: Scalepoint)
     SecurityToken.objects.update(expires_at=timezone.now())
     item = outbox.send_file(make_case(world), "tag.pdf", b"%PDF", "application/pdf", sender())
     assert item
-    outbox.drain()
+    drain(queues.OUTBOUND)
     item.refresh_from_db()
     assert (item.status, item.error_code) == ("failed", "SP-412")
     assert item.error_facts == {"company": str(world.nord)}
@@ -168,7 +169,7 @@ def test_the_host_gives_its_own_numbers_or_none(world: World, settings: Settings
     assert outbox.answer_case_created(make_case(world, 2)) is None
     item = outbox.answer_case_created(make_case(world, 1))
     assert item and item.facts == {"number": "OUR-7"}
-    outbox.drain()
+    drain(queues.OUTBOUND)
     assert scalepoint.sent[0][1]["case"]["number"] == "OUR-7"
 
 
@@ -177,7 +178,7 @@ def test_a_number_that_came_meanwhile_is_not_overwritten(world: World, scalepoin
     item = outbox.answer_case_created(case)
     assert item
     Case.objects.filter(pk=case.pk).update(number="theirs")
-    outbox.drain()
+    drain(queues.OUTBOUND)
     item.refresh_from_db()
     assert (item.status, item.error_code, scalepoint.sent) == ("ignored", "SP-411", [])
 
@@ -191,7 +192,7 @@ def test_without_celery_one_command_sends_too(world: World, scalepoint: Scalepoi
 def test_prune_takes_the_content_and_leaves_the_fact_that_it_was_sent(world: World, scalepoint: Scalepoint) -> None:
     case = make_case(world)
     write(case, "a")
-    outbox.drain()
+    drain(queues.OUTBOUND)
     write(case, "b")
     ROWS.update(created_at=timezone.now() - timedelta(days=91))
     prune()

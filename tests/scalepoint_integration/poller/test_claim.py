@@ -12,7 +12,7 @@ from django.db import connection as database
 from django.utils import timezone
 from pytest_django import Settings
 
-from scalepoint_integration import client, poller
+from scalepoint_integration import client, poller, queues
 from scalepoint_integration.client import Batch
 from scalepoint_integration.models import Connection, InboundEvent
 from scalepoint_integration.workqueue import PermanentError, RetryableError
@@ -117,7 +117,7 @@ def test_a_job_takes_one_connection_and_rings_for_the_next(
     world: World, queue: Queue, quick: list[float], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.SCALEPOINT = {"DRAIN_SECONDS": 0.0}
-    rung: list[str] = []
+    rung: list[queues.Job] = []
     monkeypatch.setattr(poller, "ring", rung.append)
     other = Connection.objects.create(contract_number="77", switch="on", poll=True)
     polled = []
@@ -126,7 +126,7 @@ def test_a_job_takes_one_connection_and_rings_for_the_next(
         poller.drain()
         polled += [row.pk for row in Connection.objects.all() if row.polled_at != before[row.pk]]
     assert polled == [world.connection.pk, other.pk] * 2
-    assert set(rung) == {"poll"}
+    assert set(rung) == {queues.POLL}
 
 
 def test_the_command_once(world: World, queue: Queue) -> None:

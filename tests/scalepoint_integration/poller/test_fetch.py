@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from scalepoint_integration import poller
+from scalepoint_integration import poller, queues
 from scalepoint_integration.client import Batch
-from scalepoint_integration.handling import run
 from scalepoint_integration.models import Connection, InboundEvent, Refusal
 from scalepoint_integration.receiving import store
 from scalepoint_integration.workqueue import PermanentError, RetryableError
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task
 from tests.scalepoint_integration.poller.conftest import Queue, fetch, free_again, wrapped
 from tests.world import World, assignment, make_world, receive
@@ -31,7 +31,7 @@ def test_what_is_fetched_is_handled_and_the_place_is_kept(world: World, queue: Q
     assert world.connection.poll_claimed_until is None
     row = EVENTS.order_by("pk")[0]
     assert (row.source, row.vendor_id, row.insurer) == ("poll", "_1", None)
-    run.drain()
+    drain(queues.EVENTS)
     # The alias in the case says whose it is.
     assert Task.objects.count() == 1
     assert fetch(world) == 0

@@ -16,12 +16,14 @@ from django.db import DataError
 from pytest_django import Settings
 
 from crm.encryption import SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
+from scalepoint_integration import queues
 from scalepoint_integration.api import refusals
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import InboundEvent, Refusal
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import read_envelope
 from scalepoint_integration.receiving import store
+from scalepoint_integration.workqueue.drain import drain
 from tests.world import FIXTURES, World, handle, make_world, receive
 
 SETTLED = json.loads((FIXTURES / "case_settled" / "documented.json").read_text())
@@ -50,7 +52,7 @@ def test_what_was_stored_in_clear_is_still_read_and_then_encrypted(world: World)
     [event] = receive(world, SETTLED)
     plain = event.content() or b""
     InboundEvent.objects.update(body=plain)
-    run.drain()
+    drain(queues.EVENTS)
     event.refresh_from_db()
     assert (event.status, event.content()) == ("done", plain)
     call_command("rotate_secrets")
@@ -92,7 +94,7 @@ def test_a_key_that_is_missing_is_told_and_costs_no_content(world: World, settin
     with pytest.raises(CommandError):
         call_command("rotate_secrets")
     assert stored() == before
-    run.drain()
+    drain(queues.EVENTS)
     assert InboundEvent.objects.get().status == "pending"  # the key may come back
 
 

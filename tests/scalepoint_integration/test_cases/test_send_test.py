@@ -9,12 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany, SecurityToken
-from scalepoint_integration import outbox
-from scalepoint_integration.handling import run
+from scalepoint_integration import outbox, queues
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, OutboundEvent, Refusal
 from scalepoint_integration.office import casework
 from scalepoint_integration.test_cases import cleanup, examples, outcome
 from scalepoint_integration.test_cases.send import ADDRESS, NoToken, Sent, send
+from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task, TaskImage
 from tests.world import NORD_TOKEN, World, assignment, handle, make_world
 
@@ -183,5 +183,5 @@ def test_the_command_says_no_clearly(here: World) -> None:
     Connection.objects.update(switch="off")
     with pytest.raises(CommandError, match="did not get through"):
         call_command("scalepoint_send_test")
-    run.drain()
+    drain(queues.EVENTS)
     assert not Case.objects.exists()
