@@ -4,32 +4,25 @@ Each number is one query on an index, over the whole site (``Scope`` may narrow 
 taken in Python, of at most ROWS rows: SQLite has no such function. Nothing here writes, and ``now`` is always given.
 """
 
-import itertools
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import cache
 from typing import Any
 
 from django.db import connection as database
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, TextChoices
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from crm import history
-from crm.models import InsuranceCompany, SecurityToken
+from crm.models import InsuranceCompany
 from scalepoint_integration import errors
 from scalepoint_integration.errors import describe
-from scalepoint_integration.models import Case, Connection, EventAttempt, InboundEvent, ScalepointMail, Service
-from scalepoint_integration.models.heartbeat import alive
+from scalepoint_integration.models import Case, Connection, EventAttempt, InboundEvent, Service
 
 PERIODS = (7, 30, 90)
 ROWS = 10_000
-# Who sends on fewer days than this in the last SILENCE_WINDOW days has no habit that could be broken.
-SILENCE_WINDOW = 90
-SILENCE_HABIT = 3
 # Companies with a bar of their own, changes and causes that are shown.
 SHOWN = 10
 
@@ -241,93 +234,7 @@ def changes(scope: Scope, models: Iterable[type[Any]]) -> list[history.Entry]:
     return history.feed(() if scope.insurer else models, SHOWN, seen, scope.now)
 
 
-# ---- The state of a connection -------------------------------------------------------------------------------------
-class State(TextChoices):
-    """What an office needs to know of a connection, in one word."""
-
-    READY = "ready", _("Ready")
-    MISSING = "missing", _("Something is missing")
-    WAITING = "waiting", _("Waiting for Scalepoint")
-    PAUSED = "paused", _("On hold")
-    OFF = "off", _("Off")
-    ERROR = "error", _("Error")
-
-
-def connection_state(connection: Connection, now: datetime) -> State:
-    """What a person chose comes first (off, on hold), then what is broken, then what is not there yet: a proof by which
-    Scalepoint gets in, and the first event of theirs. Who asked Scalepoint for the proof waits for Scalepoint."""
-    if connection.switch == Connection.Switch.OFF:
-        return State.OFF
-    if connection.switch == Connection.Switch.PAUSED:
-        return State.PAUSED
-    if not alive(now) or (connection.poll and connection.poll_problem):
-        return State.ERROR
-    proof = bool(connection.secret_digest) or SecurityToken.objects.live(now).filter(company__active=True).exists()
-    if connection.poll:
-        proof = proof or bool(connection.client_id)
-    if not proof:
-        asked = ScalepointMail.objects.filter(connection=connection).exists()
-        return State.WAITING if asked else State.MISSING
-    events = InboundEvent.objects.filter(connection=connection).exclude(source=InboundEvent.Source.TEST)
-    return State.READY if events.exists() else State.WAITING
-
-
 def waiting_events() -> int:
     """How many stored events wait for the background job, counted no further than ROWS."""
     rows = InboundEvent.objects.filter(status=InboundEvent.Status.PENDING, connection__switch=Connection.Switch.ON)
     return rows.order_by()[:ROWS].count()
-
-
-# ---- Silence -------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """``days``: whole working days without an event, today not counted. ``usual``: working days from one day with
-    events to the next, as a rule."""
-
-    insurer: InsuranceCompany
-    last: datetime
-    days: int
-    usual: int
-
-
-def silent(connection: Connection, now: datetime) -> list[Silence]:
-    """Companies that usually send, and have sent nothing for ``silence_days`` whole working days and for longer than
-    they usually take. The longest silence first. None while the connection is off: then nothing is let in."""
-    if not connection.silence_days or connection.switch == Connection.Switch.OFF:
-        return []
-    events = InboundEvent.objects.filter(connection=connection, replay_of=None, received_at__lte=now)
-    events = events.filter(received_at__gte=now - timedelta(days=SILENCE_WINDOW))
-    events = events.exclude(source=InboundEvent.Source.TEST).exclude(case__is_test=True)
-    # Where the connection's own secret opened the door, the case knows the company.
-    sender = events.annotate(sender=Coalesce("insurer", "case__insurer"), day=TruncDate("received_at"))
-    rows = (
-        sender.exclude(sender=None).values("sender", "day").annotate(last=Max("received_at")).order_by("sender", "day")
-    )
-    today = timezone.localdate(now)
-    found: list[tuple[int, datetime, int, int]] = []
-    for company, group in itertools.groupby(rows, key=lambda row: row["sender"]):
-        sent = list(group)
-        if len(sent) < SILENCE_HABIT:
-            continue
-        gaps = [max(1, _working_days(a["day"], b["day"]) + 1) for a, b in itertools.pairwise(sent)]
-        usual, days = round(statistics.median(gaps)), _working_days(sent[-1]["day"], today)
-        if days >= connection.silence_days and days > usual:
-            found.append((company, sent[-1]["last"], days, usual))
-    companies = InsuranceCompany.objects.filter(active=True).in_bulk([each[0] for each in found]) if found else {}
-    silences = [Silence(companies[pk], last, days, usual) for pk, last, days, usual in found if pk in companies]
-    return sorted(silences, key=lambda silence: silence.last)
-
-
-def _working_days(after: date, before: date) -> int:
-    """Between the two, neither of them counted: Monday to Friday, without the public holidays of Denmark."""
-    between = (after + timedelta(days=each) for each in range(1, (before - after).days))
-    return sum(day.weekday() < 5 and day not in _closed(day.year) for day in between)
-
-
-@cache
-def _closed(year: int) -> frozenset[date]:
-    try:
-        import holidays
-    except ModuleNotFoundError:  # the extra "holidays": check scalepoint.W002 says that it is missing
-        return frozenset()
-    return frozenset(holidays.country_holidays("DK", years=year))

@@ -27,10 +27,12 @@ from scalepoint_integration import errors, figures, queues
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow
 from scalepoint_integration.admin.places import links as links_to
+from scalepoint_integration.connections import State, connection_state
 from scalepoint_integration.errors import describe
-from scalepoint_integration.figures import Scope, State
+from scalepoint_integration.figures import Scope
 from scalepoint_integration.models import Case, Connection, Overview, heartbeat
 from scalepoint_integration.office.connection_switch import turn_switch
+from scalepoint_integration.silence import Silence, silent
 from scalepoint_integration.workqueue.drain import drain
 
 _APP = "scalepoint_integration"
@@ -139,7 +141,7 @@ class OverviewAdmin(PageAdmin):
             "scope": scope,
             "periods": figures.PERIODS,
             "companies": companies,
-            "connections": [(each, state_badge(figures.connection_state(each, now))) for each in connections],
+            "connections": [(each, state_badge(connection_state(each, now))) for each in connections],
             "nothing": state_badge(State.MISSING),
             "may_switch": request.user.has_perm(f"{_APP}.change_connection"),
             "setup": next(iter(_places(request, (errors.SETUP,))), None),
@@ -318,14 +320,14 @@ def _stopped(request: HttpRequest, connections: list[Connection]) -> dict[str, A
     }
 
 
-def _silences(connection: Connection, now: datetime) -> list[figures.Silence]:
+def _silences(connection: Connection, now: datetime) -> list[Silence]:
     """Asked anew every few minutes: it reads three months of events, and changes in days."""
     key = f"scalepoint:silent:{connection.pk}:{connection.switch}:{connection.silence_days}"
     with suppress(Exception):  # a cache that is away
-        kept: list[figures.Silence] | None = cache.get(key)
+        kept: list[Silence] | None = cache.get(key)
         if kept is not None:
             return kept
-    found = figures.silent(connection, now)
+    found = silent(connection, now)
     with suppress(Exception):
         cache.set(key, found, _SILENCE_KEPT)
     return found

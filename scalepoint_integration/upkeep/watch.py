@@ -2,14 +2,15 @@
 
 from django.utils import timezone
 
-from scalepoint_integration import figures, notices
+from scalepoint_integration import notices
 from scalepoint_integration.models import Connection
+from scalepoint_integration.silence import silent
 
 
 def watch() -> None:
     """Tell of insurance companies that have been silent for too long."""
     now = timezone.now()
     for connection in Connection.objects.filter(switch=Connection.Switch.ON):
-        for silence in figures.silent(connection, now):
+        for silence in silent(connection, now):
             since = timezone.localtime(silence.last).date().isoformat()
             notices.about_silence(connection, silence.insurer, silence.days, since)

@@ -90,7 +90,7 @@ LAYERS = [
     ("followup",),
     ("handlers", "handling"),
     ("inbox",),
-    ("office", "timeline", "figures", "checklist", "export", "mail", "roles"),
+    ("office", "timeline", "figures", "connections", "silence", "checklist", "export", "mail", "roles"),
     ("api", "poller", "jobs", "test_cases", "admin", "management", "urls", "checks", "templatetags"),
 ]
 

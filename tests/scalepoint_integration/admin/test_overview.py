@@ -13,8 +13,8 @@ from django.utils import timezone, translation
 from pytest_django import DjangoAssertNumQueries
 
 from crm.formats import duration
-from scalepoint_integration import figures
 from scalepoint_integration.models import Connection, Heartbeat, InboundEvent, Service
+from scalepoint_integration.silence import silent
 from tasks.models import Task
 from tests.scalepoint_integration.test_figures import make_case, make_event
 from tests.world import SECRET, World, assignment, merged, receive
@@ -250,7 +250,7 @@ def test_silence_is_told_with_what_can_be_done(world: World) -> None:
     now = timezone.now()
     for days in range(20, 30):
         make_event(world, now - timedelta(days=days))
-    silence = figures.silent(world.connection, now)[0]
+    silence = silent(world.connection, now)[0]
     assert silence.insurer == world.nord
     page = client_of(superuser=True).get(PAGE).content.decode()
     assert f"Nothing has come from {world.nord.name} for {silence.days} working days." in page
