@@ -110,7 +110,7 @@ def choose_customer(case: Case, by: Any, customer: Customer | None) -> None:
         elif customer is None and held.customer is None:
             facts = cases.read(held.facts, CaseFacts)
             if held.insurer is None:
-                raise NeedsPerson("SP-111", alias=facts.insurer_alias)
+                raise NeedsPerson(errors.UNKNOWN_COMPANY, alias=facts.insurer_alias)
             held.customer = assignment.make_customer(held, held.insurer, facts, get_adapter())
     _run_waiting(case, by)
 
@@ -212,7 +212,7 @@ def _run_again(event: InboundEvent, by: Any) -> None:
 
 def _run_waiting(case: Case, by: Any) -> int:
     waiting = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED)
-    return _again(waiting.filter(error_code__in=assignment.PARKED), by)
+    return _again(waiting.filter(error_code__in=errors.WAITING), by)
 
 
 def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.secrets import encrypt_bytes
-from scalepoint_integration import adapter, handlers, notices, outbox, workqueue
+from scalepoint_integration import adapter, errors, handlers, notices, outbox, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import (
@@ -207,12 +207,12 @@ def _handle(event: InboundEvent) -> None:
     try:
         content = event.content()
         if content is None:
-            raise PermanentError("SP-900", "the content was deleted by the retention rule")
+            raise PermanentError(errors.UNFORESEEN, "the content was deleted by the retention rule")
         handle = handlers.find(event.event_type)
         try:
             payload = strict_json.parse(content)
         except strict_json.BadJson as error:
-            raise PermanentError("SP-104", str(error)) from error
+            raise PermanentError(errors.UNREADABLE, str(error)) from error
         with workqueue.finish(event):
             try:
                 handle(event, payload, timezone.now())
@@ -247,10 +247,10 @@ def _give_up_events() -> list[InboundEvent]:
         lost = workqueue.give_up(InboundEvent)
         detail = "The worker died repeatedly while it handled this."
         EventAttempt.objects.bulk_create(
-            EventAttempt(event=event, error_code="SP-900", detail=detail) for event in lost
+            EventAttempt(event=event, error_code=errors.UNFORESEEN.code, detail=detail) for event in lost
         )
         for event in lost:
-            notices.about_failure(event, "SP-900", {})
+            notices.about_failure(event, errors.UNFORESEEN.code, {})
     return lost
 
 

@@ -24,7 +24,7 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 
-from scalepoint_integration import cases, workqueue
+from scalepoint_integration import cases, errors, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.errors import describe
@@ -166,7 +166,7 @@ def _send(group: list[Notice]) -> int:
         message.send()
     except Exception as error:
         for item in group:
-            workqueue.fail(item, RetryableError(type(error).__name__, code="SP-502"))
+            workqueue.fail(item, RetryableError(type(error).__name__, error=errors.MAIL_NOT_SENT))
         logger.warning("%d notices could not be mailed: %s", len(group), type(error).__name__)
         return 0
     for item in group:

@@ -9,7 +9,7 @@ from functools import partial
 
 from django.db import transaction
 
-from scalepoint_integration import client, workqueue
+from scalepoint_integration import client, errors, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring
 from scalepoint_integration.models import Case, Connection, Revision, RevisionGroup, RevisionItem, SettlementPull
@@ -63,16 +63,16 @@ def _read(content: bytes) -> told.Revision:
     try:
         facts = told.parse(strict_json.parse(content))
     except strict_json.BadJson as error:
-        raise PermanentError("SP-104", str(error)) from error
+        raise PermanentError(errors.UNREADABLE, str(error)) from error
     if facts is None:
-        raise PermanentError("SP-104", "no settlementDetails")
+        raise PermanentError(errors.UNREADABLE, "no settlementDetails")
     return facts
 
 
 def _check(item: SettlementPull, facts: told.Revision) -> None:
     """An insurer names the revision, and could name another insurer's: its amounts must not show on this case."""
     if facts.revision_token not in ("", item.revision_token):
-        raise PermanentError("SP-416", "another revision")
+        raise PermanentError(errors.OTHER_SETTLEMENT, "another revision")
     # A token is written with and without a prefix ("ic.", "b.").
     ours, theirs = item.case.token.rpartition(".")[2], facts.case_token.rpartition(".")[2]
     same_token = ours == theirs or theirs == item.case.case_id
@@ -83,7 +83,7 @@ def _check(item: SettlementPull, facts: told.Revision) -> None:
     else:
         right = same_token
     if not right:
-        raise PermanentError("SP-416", "another case")
+        raise PermanentError(errors.OTHER_SETTLEMENT, "another case")
 
 
 def _store(item: SettlementPull, facts: told.Revision) -> None:

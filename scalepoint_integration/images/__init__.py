@@ -9,7 +9,7 @@ from functools import partial
 
 from django.db import transaction
 
-from scalepoint_integration import workqueue
+from scalepoint_integration import errors, workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.conf import conf
 from scalepoint_integration.doorbell import answered, ring
@@ -65,7 +65,7 @@ def pull(item: ImagePull) -> None:
     except LeaseLost:
         pass  # another worker has it, and will attach the same picture
     except RetryableError as error:
-        error.code = "SP-301"
+        error.code = errors.IMAGE_NOT_FETCHED.code
         workqueue.fail(item, error)
     except Exception as error:
         workqueue.fail(item, error)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from scalepoint_integration import outbox, poller
+from scalepoint_integration import errors, outbox, poller
 from scalepoint_integration.models import Connection, OutboundEvent
 from scalepoint_integration.workqueue import PermanentError
 from tests.scalepoint_integration.outbox.conftest import Scalepoint, make_case, sender
@@ -36,7 +36,7 @@ def rows(world: World, scalepoint: Scalepoint) -> dict[str, OutboundEvent]:
     case = make_case(world)
     sent = outbox.send_file(case, "tag.pdf", b"%PDF" * 1000, "application/pdf", sender())
     outbox.drain()
-    scalepoint.errors = [PermanentError("SP-405", "422 what is this")]
+    scalepoint.errors = [PermanentError(errors.NOT_ACCEPTED, "422 what is this")]
     failed = outbox.send_payment_status(case, "uuid-1", "processed")
     outbox.drain()
     waiting = outbox.send_message(case, "Emne", "<b>Vi kommer</b>")
