@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 from crm import services as crm
 from crm.locks import hold
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
+from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Case, Connection
 from scalepoint_integration.models.image import Picture
@@ -66,7 +67,7 @@ class Adapter:
             if not number and rule.no_phone == Connection.NoPhone.NEW:
                 return []
             if not number:
-                raise NeedsPerson("SP-204")
+                raise NeedsPerson(errors.NO_PHONE)
             hold(f"customer number {number}")
             return crm.customers_by_number(number)
         if not case.policy_number:

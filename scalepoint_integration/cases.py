@@ -8,7 +8,7 @@ from django.db.models import Model, Q, QuerySet
 
 from crm.locks import hold
 from crm.models import InsuranceCompany
-from scalepoint_integration import lifecycle, merging
+from scalepoint_integration import errors, lifecycle, merging
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service, registers
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
@@ -105,7 +105,7 @@ def lock(connection: Connection, names: Names) -> tuple[Case, list[Case]]:
         )
         Case.objects.bulk_create([new], ignore_conflicts=True)
     # In the way is a case with the same token and another id. What contradicts itself is never guessed at.
-    raise NeedsPerson("SP-119", case=found[0].pk if found else None)
+    raise NeedsPerson(errors.SAME_TOKEN, case=found[0].pk if found else None)
 
 
 def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -> Case:
@@ -115,27 +115,27 @@ def enter(event: InboundEvent, names: Names, insurer: InsuranceCompany | None) -
     Raises PermanentError (SP-105) where it has no name, NeedsPerson (SP-110, SP-119, SP-207), and NotForUs
     (SP-106) where the office takes no events of this type from the company: nothing of the event is kept but itself."""
     if not names and not event.case_id:  # one that a person tied to a case needs no name
-        raise PermanentError("SP-105")
+        raise PermanentError(errors.NO_CASE_NUMBER)
     case, others = lock(event.connection, replace(names, pk=event.case_id))
     if insurer and case.insurer_id not in (None, insurer.pk):
         # One company's token must not write on another company's case; nothing of it is saved.
-        raise NeedsPerson("SP-110")
+        raise NeedsPerson(errors.OTHER_COMPANY)
     company = insurer.pk if insurer else case.insurer_id
     told = [other for other in others if _names_too(other, names)]
     for other in told:
         if company and other.insurer_id not in (None, company):
             if insurer:
-                raise NeedsPerson("SP-110")
-            raise NeedsPerson("SP-119", case=other.pk)
+                raise NeedsPerson(errors.OTHER_COMPANY)
+            raise NeedsPerson(errors.SAME_TOKEN, case=other.pk)
         if _contradict(case, other):
-            raise NeedsPerson("SP-119", case=other.pk)
+            raise NeedsPerson(errors.SAME_TOKEN, case=other.pk)
     # By the number alone: that is weak, and says nothing against what else is known of the two.
     number = case.number or names.number
     told += [other for other in others if other not in told and (other.number, other.insurer_id) == (number, company)]
     case.insurer = insurer or case.insurer
     taken = case.insurer.event_types if case.insurer else []
     if taken and event.event_type not in taken:
-        raise NotForUs("SP-106", f"not taken from this company: {event.event_type}")
+        raise NotForUs(errors.UNUSED_TYPE, f"not taken from this company: {event.event_type}")
     # A case is a test only if nothing but tests ever spoke of it.
     if event.source == InboundEvent.Source.TEST:
         case.is_test = case.is_test or not case.events.exists()

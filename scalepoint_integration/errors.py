@@ -416,6 +416,9 @@ UNFORESEEN = Error(
 
 CATALOGUE: dict[str, Error] = {row.code: row for row in list(vars().values()) if isinstance(row, Error)}
 
+# The codes of those whose events are tried again by themselves once the case works.
+WAITING = tuple(row.code for row in CATALOGUE.values() if row.waits)
+
 
 def find(code: str) -> Error:
     """The row of a code out of the database. A code that is not known is treated as something unforeseen."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from scalepoint_integration import lifecycle, signals, workqueue
+from scalepoint_integration import errors, lifecycle, signals, workqueue
 from scalepoint_integration.models import (
     Case,
     CaseAttachment,
@@ -38,7 +38,7 @@ def check(case: Case, other: Case) -> None:
     """Raises NeedsPerson (SP-207) where a person must decide before these two can be one."""
     doubled = any(each.task_id and same and same.task_id for each, same in _pairs(case, other))
     if doubled or (case.customer_id and other.customer_id and case.customer_id != other.customer_id):
-        raise NeedsPerson("SP-207", first=_called(case), second=_called(other))
+        raise NeedsPerson(errors.TWO_CASES_ARE_ONE, first=_called(case), second=_called(other))
 
 
 def absorb(case: Case, other: Case) -> None:
@@ -67,7 +67,9 @@ def absorb(case: Case, other: Case) -> None:
     Case.history.filter(id=gone).delete()  # that it is gone: nobody deleted anything
     case.save()
     # What waited for a person to bring the two together.
-    waiting = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED, error_code="SP-207")
+    waiting = InboundEvent.objects.filter(
+        case=case, status=InboundEvent.Status.FAILED, error_code=errors.TWO_CASES_ARE_ONE.code
+    )
     workqueue.retry(waiting)
 
 
@@ -92,7 +94,7 @@ def _join_rows(case: Case, other: Case) -> None:
         case.status = max(map(Case.Status, (case.status, other.status)), key=Case.OPEN.index)
     elif case.status == Case.Status.NEW and "holds" not in other.lifecycle:
         case.status = other.status  # closed by hand
-    if case.problem_code == "SP-207":
+    if case.problem_code == errors.TWO_CASES_ARE_ONE.code:
         case.problem_code, case.problem_facts = "", {}
         if case.status == Case.Status.NEEDS_ACTION:
             begun = case.services.exclude(task=None).exists()

@@ -23,7 +23,7 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 
-from scalepoint_integration import queues, workqueue
+from scalepoint_integration import errors, queues, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Case, CaseMessage, Connection, InboundEvent, Notice, UserSettings
@@ -147,7 +147,7 @@ def send(group: Sequence[Notice]) -> None:
         message.send()
     except Exception as error:
         for item in group:
-            workqueue.fail(item, RetryableError(type(error).__name__, code="SP-502"))
+            workqueue.fail(item, RetryableError(type(error).__name__, error=errors.MAIL_NOT_SENT))
         logger.warning("%d notices could not be mailed: %s", len(group), type(error).__name__)
         return
     for item in group:

@@ -20,7 +20,7 @@ from django.db import DatabaseError, DataError, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from scalepoint_integration import client, queues
+from scalepoint_integration import client, errors, queues
 from scalepoint_integration.api import refusals
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection, InboundEvent
@@ -35,8 +35,6 @@ logger = logging.getLogger(__name__)
 _LONGEST_PAUSE = 60.0
 # An empty answer that came sooner was not held open; it must not be asked for again and again.
 _SOONEST = 1.0
-# The problem that only a person can end: where to go on is not ours to guess.
-CURSOR_LOST = "SP-404"
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +53,7 @@ def due() -> "QuerySet[Connection]":
     """Connections that nobody polls and that should be polled, the one that waited longest first."""
     free = Q(poll_claimed_until=None) | Q(poll_claimed_until__lt=Now())
     rows = Connection.objects.filter(free, poll=True).exclude(switch=Connection.Switch.OFF)
-    return rows.exclude(poll_problem=CURSOR_LOST).order_by(F("polled_at").asc(nulls_first=True), "pk")
+    return rows.exclude(poll_problem=errors.CURSOR_LOST.code).order_by(F("polled_at").asc(nulls_first=True), "pk")
 
 
 def drain() -> int:
@@ -125,7 +123,8 @@ def resume(connection: Connection) -> None:
     """Fetch again after a problem. Where our place was lost it begins anew: what we have is recognised, and not made
     twice."""
     changes: dict[str, Any] = {"poll_problem": "", "poll_claimed_until": None}
-    if connection.poll_problem == CURSOR_LOST:
+    # The problem that only a person can end: where to go on is not ours to guess.
+    if connection.poll_problem == errors.CURSOR_LOST.code:
         changes |= {"poll_cursor": "", "poll_next": ""}
     Connection.objects.filter(pk=connection.pk).exclude(poll_problem="").update(**changes)
     ring(queues.POLL)
@@ -146,7 +145,7 @@ def _fetch(connection: Connection, claim: _Claim) -> int:
     _store(claim, batch, cursor)
     # What came is stored: it may be new all the same. But the next call would bring it again.
     if batch.events and cursor == connection.poll_cursor:
-        raise RetryableError("events without a new cursor", code="SP-415")
+        raise RetryableError("events without a new cursor", error=errors.SAME_EVENTS_AGAIN)
     return len(batch.events)
 
 
@@ -195,7 +194,7 @@ def _receive(pk: int, events: list[Envelope]) -> list[tuple[str, bytes]]:
 
 
 def _refuse(pk: int, detail: str, content: bytes) -> None:
-    refused = refusals.Refused(400, "SP-104", f"fetched: {detail}")
+    refused = refusals.Refused(400, errors.UNREADABLE, f"fetched: {detail}")
     refusals.note(refused, refusals.new_incident(), pk, "", len(content), body=content)
 
 
@@ -238,7 +237,7 @@ def _release(claim: _Claim, hold: float) -> None:
 
 
 def _note_problem(claim: _Claim, error: Exception) -> None:
-    code = error.code if isinstance(error, RetryableError | PermanentError) else "SP-900"
+    code = error.code if isinstance(error, RetryableError | PermanentError) else errors.UNFORESEEN.code
     logger.warning("Connection %s could not be polled: %s %s", claim.connection_id, code, type(error).__name__)
     _mine(claim).update(poll_problem=code)
 

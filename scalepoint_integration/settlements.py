@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from scalepoint_integration import client, queues, workqueue
+from scalepoint_integration import client, errors, queues, workqueue
 from scalepoint_integration.models import (
     Case,
     Connection,
@@ -80,16 +80,16 @@ def _read(content: bytes) -> told.Revision:
     try:
         facts = told.parse(strict_json.parse(content))
     except strict_json.BadJson as error:
-        raise PermanentError("SP-104", str(error)) from error
+        raise PermanentError(errors.UNREADABLE, str(error)) from error
     if facts is None:
-        raise PermanentError("SP-104", "no settlementDetails")
+        raise PermanentError(errors.UNREADABLE, "no settlementDetails")
     return facts
 
 
 def _check(item: SettlementPull, facts: told.Revision) -> None:
     """An insurer names the revision, and could name another insurer's: its amounts must not show on this case."""
     if facts.revision_token not in ("", item.revision_token):
-        raise PermanentError("SP-416", "another revision")
+        raise PermanentError(errors.OTHER_SETTLEMENT, "another revision")
     # A token is written with and without a prefix ("ic.", "b.").
     ours, theirs = item.case.token.rpartition(".")[2], facts.case_token.rpartition(".")[2]
     same_token = ours == theirs or theirs == item.case.case_id
@@ -100,7 +100,7 @@ def _check(item: SettlementPull, facts: told.Revision) -> None:
     else:
         right = same_token
     if not right:
-        raise PermanentError("SP-416", "another case")
+        raise PermanentError(errors.OTHER_SETTLEMENT, "another case")
 
 
 def _store(item: SettlementPull, facts: told.Revision) -> None:

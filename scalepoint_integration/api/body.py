@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import multipart
 
+from scalepoint_integration import errors
 from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.conf import conf
 from scalepoint_integration.payloads import strict_json
@@ -36,7 +37,7 @@ def read_bytes(environ: Mapping[str, Any], limit: int) -> bytes:
     stream, declared = environ["wsgi.input"], environ.get("CONTENT_LENGTH") or ""
     if declared:
         if not declared.isascii() or not declared.isdigit():
-            raise Refused(400, "SP-104", "content length")
+            raise Refused(400, errors.UNREADABLE, "content length")
         expected: int | None = int(declared)
     elif environ.get("wsgi.input_terminated"):
         expected = None  # the server knows where a chunked body ends
@@ -54,11 +55,11 @@ def read_bytes(environ: Mapping[str, Any], limit: int) -> bytes:
             elif size > limit + conf().max_body_bytes:
                 break  # up to here it was read only so that the sender gets to see the answer
     except Exception as error:  # servers have errors of their own for a broken stream
-        raise Refused(400, "SP-104", f"body broken off: {type(error).__name__}") from error
+        raise Refused(400, errors.UNREADABLE, f"body broken off: {type(error).__name__}") from error
     if size > limit:
-        raise Refused(413, "SP-113", "too large", size=size)
+        raise Refused(413, errors.REQUEST_TOO_LARGE, "too large", size=size)
     if expected is not None and size < expected:
-        raise Refused(400, "SP-104", "body broken off", size=size)
+        raise Refused(400, errors.UNREADABLE, "body broken off", size=size)
     return b"".join(parts)
 
 
@@ -71,14 +72,14 @@ def discard(environ: Mapping[str, Any]) -> None:
 def check_size(body: bytes, media_type: str) -> None:
     """The wider limit is for bodies with images inside. Raises Refused (413)."""
     if len(body) > conf().max_body_bytes and media_type != "multipart/form-data" and b'"content"' not in body:
-        raise Refused(413, "SP-113", "too large without images", size=len(body))
+        raise Refused(413, errors.REQUEST_TOO_LARGE, "too large without images", size=len(body))
 
 
 def media_type_of(environ: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """The media type and its options. Raises Refused (415) for what we don't take. A sender that names no type is
     believed to send JSON."""
     if (environ.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower() not in ("", "identity"):
-        raise Refused(415, "SP-114", "content encoding")
+        raise Refused(415, errors.UNSUPPORTED_CONTENT, "content encoding")
     media_type, options = multipart.parse_options_header(environ.get("CONTENT_TYPE") or "application/json")
     media_type = media_type.strip().lower()
     is_json = media_type in ("application/json", "text/json") or (
@@ -86,9 +87,9 @@ def media_type_of(environ: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     )
     is_form = media_type in ("multipart/form-data", "application/x-www-form-urlencoded")
     if not is_json and not is_form:
-        raise Refused(415, "SP-114", "content type")
+        raise Refused(415, errors.UNSUPPORTED_CONTENT, "content type")
     if options.get("charset", "utf-8").strip().lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise Refused(415, "SP-114", "charset")
+        raise Refused(415, errors.UNSUPPORTED_CONTENT, "charset")
     return "application/json" if is_json else media_type, options
 
 
@@ -102,9 +103,9 @@ def parse(body: bytes, media_type: str, options: Mapping[str, str]) -> Content:
             return _from_form({name: value.encode() for name, value in reversed(pairs)}, [])
         return Content(strict_json.parse(body))
     except strict_json.BadJson as error:
-        raise Refused(400, "SP-104", str(error)) from error
+        raise Refused(400, errors.UNREADABLE, str(error)) from error
     except (ValueError, multipart.MultipartError) as error:
-        raise Refused(400, "SP-104", f"form: {type(error).__name__}") from error
+        raise Refused(400, errors.UNREADABLE, f"form: {type(error).__name__}") from error
 
 
 def _parse_multipart(body: bytes, options: Mapping[str, str]) -> Content:
@@ -132,6 +133,6 @@ def _parse_multipart(body: bytes, options: Mapping[str, str]) -> Content:
 def _from_form(fields: Mapping[str, bytes], images: list[tuple[str, bytes]]) -> Content:
     content = next((fields[name] for name in _FIELDS if name in fields), None)
     if content is None:
-        raise Refused(400, "SP-104", "no field payload, event or data in the form")
+        raise Refused(400, errors.UNREADABLE, "no field payload, event or data in the form")
     token = fields.get("securityToken", b"").decode("utf-8", "replace")
     return Content(strict_json.parse(content), images, token)

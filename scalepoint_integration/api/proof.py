@@ -21,8 +21,10 @@ from rest_framework.request import Request
 from crm.encryption import digests
 from crm.masks import last4
 from crm.models import SecurityToken
+from scalepoint_integration import errors
 from scalepoint_integration.api import issued
 from scalepoint_integration.api.refusals import Refused
+from scalepoint_integration.errors import Error
 from scalepoint_integration.models import Connection
 
 _LAST_USED_EVERY = timedelta(minutes=1)
@@ -63,8 +65,10 @@ class _Claimed:
 class Unproven(Refused):
     """401, 403 or 404, with what may be kept of the proof."""
 
-    def __init__(self, status: int, code: str, detail: str, connection_id: int | None = None, last4: str = "") -> None:
-        super().__init__(status, code, detail)
+    def __init__(
+        self, status: int, error: Error, detail: str, connection_id: int | None = None, last4: str = ""
+    ) -> None:
+        super().__init__(status, error, detail)
         self.connection_id, self.last4 = connection_id, last4
 
 
@@ -126,8 +130,8 @@ def _prove(contract_number: str, claims: list[_Claimed]) -> Sender:
     row = _look_up(contract_number, presented, next((claim.token_id for claim in claims), None))
     kept = last4(claims[0].secret) if claims else ""
     if row is None:
-        raise Unproven(404, "SP-117", "no such contract", None, kept)
-    refused = Unproven(401, "SP-101", "no proof" if not claims else "wrong proof", row.connection_id, kept)
+        raise Unproven(404, errors.UNKNOWN_CONNECTION, "no such contract", None, kept)
+    refused = Unproven(401, errors.UNKNOWN_TOKEN, "no proof" if not claims else "wrong proof", row.connection_id, kept)
     for claim in claims:
         if not claim.secret or not row.allows(claim, contract_number):
             continue
@@ -135,7 +139,7 @@ def _prove(contract_number: str, claims: list[_Claimed]) -> Sender:
             return _switched_on(row, Sender(row.connection_id, None, claim.secret, None, row.secret_digest))
         if row.token_id is not None and _proves(claim, row.token_digest, row, for_token=True):
             if not row.token_live:
-                raise Unproven(401, "SP-102", "expired or switched off", row.connection_id, kept)
+                raise Unproven(401, errors.TOKEN_EXPIRED, "expired or switched off", row.connection_id, kept)
             if row.token_unused_lately:
                 SecurityToken.objects.filter(pk=row.token_id).update(last_used_at=timezone.now())
             proof = (row.token_id, row.token_digest or "")
@@ -152,13 +156,15 @@ def _proves(claim: _Claimed, digest: str | None, row: "_Row", for_token: bool) -
     try:
         return issued.is_ours(claim.secret, row.connection_id, digest)
     except issued.Ended:
-        raise Unproven(401, "SP-130", "issued token has ended", row.connection_id, last4(claim.secret)) from None
+        raise Unproven(
+            401, errors.ACCESS_TOKEN_EXPIRED, "issued token has ended", row.connection_id, last4(claim.secret)
+        ) from None
 
 
 def _switched_on(row: "_Row", sender: Sender) -> Sender:
     if row.switch == Connection.Switch.OFF:
         # Only a sender that has proved itself learns that there is something to be switched on.
-        raise Unproven(403, "SP-103", "switched off", row.connection_id, last4(sender.secret))
+        raise Unproven(403, errors.CONNECTION_OFF, "switched off", row.connection_id, last4(sender.secret))
     return sender
 
 

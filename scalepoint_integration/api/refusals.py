@@ -12,7 +12,7 @@ from django.utils import translation
 from crm.encryption import encrypt_bytes
 from crm.masks import redact_body
 from scalepoint_integration.conf import conf
-from scalepoint_integration.errors import describe
+from scalepoint_integration.errors import Error, describe
 from scalepoint_integration.models import Refusal
 
 logger = logging.getLogger(__name__)
@@ -23,9 +23,9 @@ _KEPT_BODY_BYTES = 64 * 1024
 class Refused(Exception):
     """An answer that is not 202. ``detail`` is technical, for us alone, and never holds what was sent."""
 
-    def __init__(self, status: int, code: str, detail: str = "", size: int | None = None) -> None:
+    def __init__(self, status: int, error: Error, detail: str = "", size: int | None = None) -> None:
         super().__init__(detail)
-        self.status, self.code, self.detail, self.size = status, code, detail, size
+        self.status, self.code, self.detail, self.size = status, error.code, detail, size
 
 
 def too_many(contract_number: str, address: str) -> bool:

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from django.http import HttpResponse, JsonResponse
 from rest_framework.request import Request
 
+from scalepoint_integration import errors
 from scalepoint_integration.api import body as bodies
 from scalepoint_integration.api import issued, refusals
 from scalepoint_integration.api.deadline import deadline
@@ -20,7 +21,7 @@ class BadRequest(Refused):
     """400, with the name that the standard has for it."""
 
     def __init__(self, error: str, detail: str) -> None:
-        super().__init__(400, "SP-104", detail)
+        super().__init__(400, errors.UNREADABLE, detail)
         self.error = error
 
 

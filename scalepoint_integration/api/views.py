@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from scalepoint_integration import errors
 from scalepoint_integration.api import body as bodies
 from scalepoint_integration.api import refusals
 from scalepoint_integration.api.deadline import deadline
@@ -63,14 +64,14 @@ class Endpoint(APIView):
         try:
             if settings.SECURE_SSL_REDIRECT and not request.is_secure():
                 # Never a redirect: the token has been sent in clear already, and the sender must be set right.
-                raise Unproven(403, "SP-120", "not encrypted")
+                raise Unproven(403, errors.NOT_ENCRYPTED, "not encrypted")
             return self.work(request, contract_number, seen)
         except Refused as refused:
             return self._refuse(request, contract_number, refused, seen)
         except DatabaseError as error:
             logger.error("The database failed, the sender was asked to come again: %s", type(error).__name__)
             database.close()
-            return refusals.answer(Refused(503, "SP-116"), refusals.new_incident())
+            return refusals.answer(Refused(503, errors.DATABASE_AWAY), refusals.new_incident())
 
     def work(self, request: Request, contract_number: str, seen: "Seen") -> HttpResponse:
         """The good answer; raises Refused."""
@@ -80,7 +81,7 @@ class Endpoint(APIView):
         return refusals.answer(refused, incident)
 
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Response:
-        return refusals.answer(Refused(405, "SP-112"), refusals.new_incident())  # type: ignore[return-value]
+        return refusals.answer(Refused(405, errors.WRONG_METHOD), refusals.new_incident())  # type: ignore[return-value]
 
     def _refuse(self, request: Request, contract_number: str, refused: Refused, seen: "Seen") -> HttpResponse:
         address, incident = refusals.address_of(request), refusals.new_incident()
@@ -89,12 +90,12 @@ class Endpoint(APIView):
             if seen.body is None:
                 bodies.discard(request.META)
             if refusals.too_many(contract_number, address):
-                return refusals.answer(Refused(429, "SP-115"), incident)
+                return refusals.answer(Refused(429, errors.TOO_MANY_REFUSED), incident)
             refusals.note(refused, incident, refused.connection_id, address, size, refused.last4)
         elif seen.sender is None:
             # A body that should have proved the sender and could not even be taken: as good as no proof.
             if refusals.too_many(contract_number, address):
-                return refusals.answer(Refused(429, "SP-115"), incident)
+                return refusals.answer(Refused(429, errors.TOO_MANY_REFUSED), incident)
             refusals.note(refused, incident, None, address, size)
         else:
             kept = seen.body if self.keeps_bodies else None
@@ -133,7 +134,7 @@ class EventView(Endpoint):
         try:
             found = find_events(content.document, options.max_batch_events)
         except NoEvent as error:
-            raise Refused(400, "SP-104", str(error)) from error
+            raise Refused(400, errors.UNREADABLE, str(error)) from error
         if content.images:
             found[0] = (with_images(found[0][0], content.images), found[0][1])
         events = [read_envelope(event, vendor_id, [sender.secret]) for event, vendor_id in found]

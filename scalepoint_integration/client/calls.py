@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from crm.masks import redact
+from scalepoint_integration import errors
 from scalepoint_integration.client import token
 from scalepoint_integration.client.addresses import addresses_of
 from scalepoint_integration.client.web import Answer, NoAnswer, Reply, ask, judge, origin_of
@@ -61,7 +62,7 @@ def receive(connection: Connection, after: str = "", next_url: str = "") -> Batc
     if reply.status in (408, 504) and time.monotonic() - begun >= _HELD_SECONDS:
         return quiet
     if cursor and reply.status in (400, 404, 410):
-        raise PermanentError("SP-404", f"{reply.host} answered {reply.status}")
+        raise PermanentError(errors.CURSOR_LOST, f"{reply.host} answered {reply.status}")
     judge(reply)
     return _batch(reply.body, quiet) if reply.body.strip() else quiet
 
@@ -130,7 +131,7 @@ def _events_url(connection: Connection, what: str) -> str:
 
 def _whose(connection: Connection) -> tuple[str, str]:
     if not connection.tenant:
-        raise PermanentError("SP-409", "no tenant")
+        raise PermanentError(errors.NOT_READY, "no tenant")
     return quote(connection.country.lower(), safe=""), quote(connection.tenant, safe="")
 
 
@@ -153,13 +154,13 @@ def _batch(body: bytes, quiet: Batch) -> Batch:
     try:
         document = strict_json.parse(body)
     except strict_json.BadJson as error:
-        raise RetryableError(f"events that are not JSON: {error}", code="SP-401") from error
+        raise RetryableError(f"events that are not JSON: {error}", error=errors.SCALEPOINT_AWAY) from error
     events = document.get("data", False) if isinstance(document, dict) else None
     if events is None and isinstance(document, dict):
         events = []
     if not isinstance(events, list):
         # A page of a gateway, perhaps. To take it for "nothing new" would hide that for ever.
-        raise RetryableError("an answer without a list of events", code="SP-401")
+        raise RetryableError("an answer without a list of events", error=errors.SCALEPOINT_AWAY)
     if not events:
         return quiet
     links = document.get("links")
@@ -169,5 +170,5 @@ def _batch(body: bytes, quiet: Batch) -> Batch:
     named = str(last) if isinstance(last, str | int) and not isinstance(last, bool) else ""
     cursor = named or _last_id(following)
     if not cursor:
-        raise PermanentError("SP-404", "events without ids: there is no going on after them")
+        raise PermanentError(errors.CURSOR_LOST, "events without ids: there is no going on after them")
     return Batch(events, cursor, following)

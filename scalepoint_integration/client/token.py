@@ -21,6 +21,7 @@ from django.core.cache import cache
 from django.db.models.functions import Now
 
 from crm.encryption import SecretUnreadable, decrypt, encrypt
+from scalepoint_integration import errors
 from scalepoint_integration.client.addresses import addresses_of
 from scalepoint_integration.client.web import NoAnswer, Reply, ask
 from scalepoint_integration.models import ClientKey, Connection
@@ -116,21 +117,21 @@ def _fetch(connection: Connection, scope: str) -> tuple[str, float]:
         reply = ask("POST", url, headers={"Accept": "application/json"}, data=form)
     except NoAnswer as error:
         # Silence means "no news" to a poll; here it means that there is no token.
-        raise RetryableError(str(error), code="SP-401") from error
+        raise RetryableError(str(error), error=errors.SCALEPOINT_AWAY) from error
     if reply.status in (400, 401):
-        raise PermanentError("SP-402", f"{reply.host} answered {reply.status}{_reason(reply)}")
+        raise PermanentError(errors.LOGIN_REFUSED, f"{reply.host} answered {reply.status}{_reason(reply)}")
     if reply.status != 200:
-        raise RetryableError(f"{reply.host} answered {reply.status}", reply.retry_after, code="SP-401")
+        raise RetryableError(f"{reply.host} answered {reply.status}", reply.retry_after, error=errors.SCALEPOINT_AWAY)
     answer = _document(reply)
     token = answer.get("access_token")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise RetryableError(f"{reply.host} gave no access token", code="SP-401")
+        raise RetryableError(f"{reply.host} gave no access token", error=errors.SCALEPOINT_AWAY)
     return token, _lifetime(answer.get("expires_in"))
 
 
 def _proof(connection: Connection, audience: str) -> dict[str, str]:
     if not connection.client_id:
-        raise PermanentError("SP-409", "no client id")
+        raise PermanentError(errors.NOT_READY, "no client id")
     keys = ClientKey.objects.filter(connection=connection, registered=True, expires_at__gt=Now())
     key = keys.order_by("-created_at", "-pk").first()
     try:
@@ -142,8 +143,8 @@ def _proof(connection: Connection, audience: str) -> dict[str, str]:
         if connection.client_secret:
             return {"client_id": connection.client_id, "client_secret": connection.client_secret}
     except SecretUnreadable:
-        raise PermanentError("SP-409", "the key or the client secret can't be read") from None
-    raise PermanentError("SP-409", "no key that Scalepoint knows, and no client secret")
+        raise PermanentError(errors.NOT_READY, "the key or the client secret can't be read") from None
+    raise PermanentError(errors.NOT_READY, "no key that Scalepoint knows, and no client secret")
 
 
 def assertion(client_id: str, audience: str, key: ClientKey) -> str:

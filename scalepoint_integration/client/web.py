@@ -15,6 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from crm.masks import redact
+from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 
@@ -54,7 +55,7 @@ class NoAnswer(RetryableError):
     """Nothing came. ``waiting`` is true where Scalepoint had the request and simply said nothing in time."""
 
     def __init__(self, detail: str, waiting: bool = False) -> None:
-        super().__init__(detail, code="SP-401")
+        super().__init__(detail, error=errors.SCALEPOINT_AWAY)
         self.waiting = waiting
 
 
@@ -114,18 +115,20 @@ def judge(reply: Reply, hidden: tuple[str, ...] = (), quote: bool = True) -> Non
         return
     said = f"{reply.host} answered {reply.status}"
     if reply.status >= 500 or reply.status in _MAY_WORK_LATER:
-        raise RetryableError(said, reply.retry_after, code="SP-401")
+        raise RetryableError(said, reply.retry_after, error=errors.SCALEPOINT_AWAY)
     if reply.status in (401, 403):
-        raise PermanentError("SP-402" if reply.status == 401 else "SP-403", said)
+        raise PermanentError(errors.LOGIN_REFUSED if reply.status == 401 else errors.NO_ACCESS, said)
     # A redirect too: whoever followed it would show the access token to another address.
-    raise PermanentError("SP-405", said, status=reply.status, answer=redact(reply.text(), hidden) if quote else "")
+    raise PermanentError(
+        errors.NOT_ACCEPTED, said, status=reply.status, answer=redact(reply.text(), hidden) if quote else ""
+    )
 
 
 def check_address(url: str) -> str:
     """The host of an address that may be called: https, or an origin that the settings trust. Else PermanentError."""
     origin = origin_of(url)
     if origin is None or (origin[0] != "https" and origin not in map(origin_of, conf().client_trusted_origins)):
-        raise PermanentError("SP-409", "an address that is not https")
+        raise PermanentError(errors.NOT_READY, "an address that is not https")
     return origin[1]
 
 
@@ -147,7 +150,7 @@ def _read(response: requests.Response, seconds: float, limit: int, whole: bool) 
         content += piece
         if len(content) > limit:
             if whole:
-                raise PermanentError("SP-405", f"an answer of more than {limit} bytes")
+                raise PermanentError(errors.NOT_ACCEPTED, f"an answer of more than {limit} bytes")
             break
         if time.monotonic() > end:
             raise NoAnswer(f"the answer took longer than {seconds:g} s")

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
-from scalepoint_integration import events
+from scalepoint_integration import errors, events
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.workqueue import NotForUs
@@ -30,5 +30,5 @@ def find(event_type: str) -> Handler:
     ours = events.handler(event_type)
     if ours is None:
         known = "documented, not used here" if event_type in events.EVENTS else "unknown"
-        raise NotForUs("SP-106", f"{known}: {event_type}")
+        raise NotForUs(errors.UNUSED_TYPE, f"{known}: {event_type}")
     return ours

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, events, followup, images, lifecycle, notices, queues, signals
+from scalepoint_integration import cases, errors, events, followup, images, lifecycle, notices, queues, signals
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.handlers.common import NAMES
 from scalepoint_integration.handling import defaults
@@ -25,8 +25,6 @@ from tasks.models import Task
 
 TITLE_LIMIT = 200
 ADDRESS = ("street", "street2", "postal_code", "city", "country")
-# What a person can have put right on the case or in the settings.
-PARKED = ("SP-111", "SP-118", "SP-201", "SP-203", "SP-204")
 
 
 def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
@@ -40,7 +38,7 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
     cases.tell(case, said.case, at)
     service.facts = registers.merge(service.facts, said.service, at)
     late = registers.older(case.facts, said.case, at) + registers.older(service.facts, said.service, at)
-    cases.notice(event, "SP-108" if late and all(late) else "")
+    cases.notice(event, errors.OUTDATED.code if late and all(late) else "")
     try:
         with transaction.atomic():  # all of the task or nothing of it
             made = _work(case, service, said, adapter, now)
@@ -77,7 +75,7 @@ def _insurer(event: InboundEvent, said: Assignment, adapter: Adapter) -> Insuran
     same = alias.casefold() == proven.alias.casefold()
     if named is None and same and (not sub_alias or not proven.sub_alias):
         return proven
-    raise NeedsPerson("SP-110")
+    raise NeedsPerson(errors.OTHER_COMPANY)
 
 
 def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now: datetime) -> bool:
@@ -85,9 +83,11 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
     facts = case.known
     ordered = registers.read(service.facts, ServiceFacts)
     if case.insurer is None:
-        raise NeedsPerson("SP-111", alias=" / ".join(filter(None, (facts.insurer_alias, facts.insurer_sub_alias))))
+        raise NeedsPerson(
+            errors.UNKNOWN_COMPANY, alias=" / ".join(filter(None, (facts.insurer_alias, facts.insurer_sub_alias)))
+        )
     if not case.insurer.active:
-        raise NeedsPerson("SP-118", company=case.insurer.name)
+        raise NeedsPerson(errors.COMPANY_INACTIVE, company=case.insurer.name)
     if _waits(case, service):
         _put_in_inbox(case, service, adapter)
         return False
@@ -119,7 +119,7 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
     if not case.anonymised_at:
         adapter.add_contacts(task, said.contacts)
     service.save()
-    case.notices = [*chosen.notices, *(["SP-205"] if cut else [])]
+    case.notices = [*chosen.notices, *([errors.CASE_NAME_CUT.code] if cut else [])]
     if case.problem_code:
         case.problem_code, case.problem_facts = "", {}
         _unpark(case)
@@ -182,7 +182,7 @@ def _customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: 
         fit = adapter.find_customers(facts, insurer, rule)
         if len(fit) > 1:
             reason = adapter.customer_number(facts) or facts.policy_number or insurer.name
-            raise NeedsPerson("SP-203", reason=reason, customers=[each.pk for each in fit])
+            raise NeedsPerson(errors.SEVERAL_CUSTOMERS, reason=reason, customers=[each.pk for each in fit])
         customer = fit[0] if fit else None
     if customer is None:
         customer = make_customer(case, insurer, facts, adapter)
@@ -253,6 +253,6 @@ def _normal(*parts: str) -> str:
 
 def _unpark(case: Case) -> None:
     """The case works now: what waited for a person on it is tried again."""
-    parked = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED, error_code__in=PARKED)
+    parked = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED, error_code__in=errors.WAITING)
     if retry(parked):
         transaction.on_commit(partial(ring, queues.EVENTS), robust=True)

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext
 
 from crm.formats import NOTHING
-from scalepoint_integration import cases, lifecycle, outbox
+from scalepoint_integration import cases, errors, lifecycle, outbox
 from scalepoint_integration.handlers import common
 from scalepoint_integration.models import InboundEvent, registers
 from scalepoint_integration.payloads import caseblock, claim
@@ -18,7 +18,7 @@ def created(event: InboundEvent, payload: Any, now: datetime) -> None:
     with common.opened(event, said) as case:
         late = registers.older(case.facts, said.facts, common.said_at(event))
         if late and all(late):
-            cases.notice(event, "SP-108")
+            cases.notice(event, errors.OUTDATED.code)
     outbox.answer_case_created(case)
 
 
@@ -30,7 +30,7 @@ def updated(event: InboundEvent, payload: Any, now: datetime) -> None:
         at = common.said_at(event)
         late = registers.older(case.facts, said.case.facts, at) + lifecycle.older(case.lifecycle, said, at)
         if late and all(late) and not said.fields:
-            cases.notice(event, "SP-108")
+            cases.notice(event, errors.OUTDATED.code)
         if said.fields:
             lines = [f"{field.name}: {field.old or NOTHING} → {field.new or NOTHING}" for field in said.fields]
             if said.changed_by:

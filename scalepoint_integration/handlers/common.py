@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from scalepoint_integration import cases, followup
+from scalepoint_integration import cases, errors, followup
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.models import Case, CaseNote, InboundEvent
 from scalepoint_integration.payloads.caseblock import CaseBlock
@@ -23,7 +23,7 @@ def opened(event: InboundEvent, said: CaseBlock) -> Iterator[Case]:
     names = cases.Names(said.case_id, said.token, said.facts.number, event.insurer.pk if event.insurer else None)
     case = cases.enter(event, names, event.insurer)
     if _unassigned(case):
-        cases.notice(event, "SP-109")
+        cases.notice(event, errors.UNKNOWN_CASE.code)
     cases.tell(case, said.facts, said_at(event))
     yield case
     case.save(update_fields=[*NAMES, "facts", "search_text", "lifecycle", "status", "unread", "updated_at"])
@@ -41,7 +41,7 @@ def lock_case(event: InboundEvent, case: Node) -> Case:
     )
     found = cases.enter(event, names, event.insurer)
     if _unassigned(found):
-        cases.notice(event, "SP-109")
+        cases.notice(event, errors.UNKNOWN_CASE.code)
     found.save(update_fields=[*NAMES, "updated_at"])
     followup.apply(found, get_adapter())  # it may have become one with another
     return found

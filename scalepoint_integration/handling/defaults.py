@@ -6,6 +6,7 @@ the connection says that the customer wins, those two change places; the insuran
 
 from typing import Any
 
+from scalepoint_integration import errors
 from scalepoint_integration.adapter import CustomerRule, Defaults
 from scalepoint_integration.models import Connection
 from scalepoint_integration.models.connection import DIMENSIONS
@@ -41,10 +42,10 @@ def resolve(connection: Connection, insurer: Any, customer: Any = None) -> Defau
             if value is None:
                 continue
             if name == "responsible" and not value.is_active:
-                notices.append("SP-202")
+                notices.append(errors.RESPONSIBLE_INACTIVE.code)
                 continue
             if name == "task_template" and not value.active:
-                raise NeedsPerson("SP-201", template=value.name)
+                raise NeedsPerson(errors.TEMPLATE_INACTIVE, template=value.name)
             values[name], origins[name] = value, origin
             break
     template = values["task_template"]

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from crm.models import Customer, InsuranceCompany
+from scalepoint_integration import errors
 from scalepoint_integration.adapter import Defaults, fitting, get_adapter
 from scalepoint_integration.handlers.assignment import TITLE_LIMIT, name_values
 from scalepoint_integration.handling import defaults
@@ -40,7 +41,7 @@ def foresee(connection: Connection, insurer: InsuranceCompany, facts: CaseFacts,
             customer = fit[0] if len(fit) == 1 else None
             if len(fit) > 1:
                 reason = adapter.customer_number(facts) or facts.policy_number or insurer.name
-                problem = ("SP-203", {"reason": reason, "customers": [each.pk for each in fit]})
+                problem = (errors.SEVERAL_CUSTOMERS.code, {"reason": reason, "customers": [each.pk for each in fit]})
             elif customer is None:
                 by_number = rule.phone_as_customer_number and rule.customer_is != "insurer"
                 number = adapter.customer_number(facts) if by_number else ""

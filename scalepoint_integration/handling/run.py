@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from scalepoint_integration import handlers, notices, queues, workqueue
+from scalepoint_integration import errors, handlers, notices, queues, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection, EventAttempt, InboundEvent
 from scalepoint_integration.models.event import COLUMNS
@@ -84,12 +84,12 @@ def _handle(event: InboundEvent) -> None:
     try:
         content = event.content()
         if content is None:
-            raise PermanentError("SP-900", "the content was deleted by the retention rule")
+            raise PermanentError(errors.UNFORESEEN, "the content was deleted by the retention rule")
         handle = handlers.find(event.event_type)
         try:
             payload = strict_json.parse(content)
         except strict_json.BadJson as error:
-            raise PermanentError("SP-104", str(error)) from error
+            raise PermanentError(errors.UNREADABLE, str(error)) from error
         with workqueue.finish(event):
             try:
                 handle(event, payload, timezone.now())
@@ -122,9 +122,11 @@ def _note_try(event: InboundEvent, error: BaseException, *, final: bool) -> None
 def note_lost(events: Sequence[InboundEvent]) -> None:
     """Write down the last try of events that were given up, and tell of it."""
     detail = "The worker died repeatedly while it handled this."
-    EventAttempt.objects.bulk_create(EventAttempt(event=event, error_code="SP-900", detail=detail) for event in events)
+    EventAttempt.objects.bulk_create(
+        EventAttempt(event=event, error_code=errors.UNFORESEEN.code, detail=detail) for event in events
+    )
     for event in events:
-        notices.about_failure(event, "SP-900", {})
+        notices.about_failure(event, errors.UNFORESEEN.code, {})
 
 
 def retry(events: "QuerySet[InboundEvent]", by: Any) -> int:

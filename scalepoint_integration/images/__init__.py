@@ -9,7 +9,7 @@ from functools import partial
 from django.db import transaction
 from django.db.models import QuerySet
 
-from scalepoint_integration import queues, workqueue
+from scalepoint_integration import errors, queues, workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.conf import conf
 from scalepoint_integration.images.fetch import fetch
@@ -59,7 +59,7 @@ def _pull(item: ImagePull) -> None:
     except LeaseLost:
         pass  # another worker has it, and will attach the same picture
     except RetryableError as error:
-        error.code = "SP-301"
+        error.code = errors.IMAGE_NOT_FETCHED.code
         workqueue.fail(item, error)
     except Exception as error:
         workqueue.fail(item, error)

@@ -23,6 +23,7 @@ from urllib.parse import urljoin
 
 from certifi import where as certificates
 
+from scalepoint_integration import errors
 from scalepoint_integration.client.web import seconds_to_wait
 from scalepoint_integration.conf import conf
 from scalepoint_integration.images.addresses import PORTS, Place, is_public, parse
@@ -51,10 +52,10 @@ def fetch(url: str) -> bytes:
                     return _read(answer, place, options.image_max_bytes)
                 location = answer.headers.get("Location", "")
             if not location:
-                raise PermanentError("SP-301", f"{place.host} redirects to nowhere")
+                raise PermanentError(errors.IMAGE_NOT_FETCHED, f"{place.host} redirects to nowhere")
             # http.client reads headers as Latin-1; what is meant today is UTF-8.
             url = _joined(url, location.encode("latin-1", "replace").decode("utf-8", "replace"))
-        raise PermanentError("SP-301", "too many redirects")
+        raise PermanentError(errors.IMAGE_NOT_FETCHED, "too many redirects")
     except (OSError, http.client.HTTPException) as error:
         # No more than this about an unknown name, a closed port or a broken certificate: nobody maps a network with it.
         late = time.monotonic() >= deadline
@@ -82,7 +83,7 @@ def _trusted_origin(text: str) -> tuple[str, str, int] | None:
 
 
 def _refuse() -> NoReturn:
-    raise PermanentError("SP-301", "address not allowed")
+    raise PermanentError(errors.IMAGE_NOT_FETCHED, "address not allowed")
 
 
 def _joined(url: str, location: str) -> str:
@@ -193,16 +194,16 @@ def _read(answer: http.client.HTTPResponse, place: Place, limit: int) -> bytes:
     if answer.status >= 500 or answer.status in _MAY_WORK_LATER:
         raise RetryableError(said, seconds_to_wait(answer.headers.get("Retry-After", "")))
     if answer.status != 200:
-        raise PermanentError("SP-301", said)
+        raise PermanentError(errors.IMAGE_NOT_FETCHED, said)
     packed = answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
     if packed or answer.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
-        raise PermanentError("SP-302", "packed, although we asked for the plain file")
+        raise PermanentError(errors.IMAGE_REJECTED, "packed, although we asked for the plain file")
     # http.client's own count isn't used: some versions of read1 don't keep it.
     expected = None if answer.chunked else answer.length
     content = bytearray()
     while expected is None or len(content) < expected:
         if max(len(content), expected or 0) > limit:
-            raise PermanentError("SP-302", f"larger than {limit} bytes")
+            raise PermanentError(errors.IMAGE_REJECTED, f"larger than {limit} bytes")
         piece = answer.read1(_CHUNK if expected is None else min(_CHUNK, expected - len(content)))
         if not piece:
             break
@@ -210,5 +211,5 @@ def _read(answer: http.client.HTTPResponse, place: Place, limit: int) -> bytes:
     if expected is not None and len(content) < expected:
         raise RetryableError(f"{place.host} closed the connection before the end")
     if len(content) > limit:
-        raise PermanentError("SP-302", f"larger than {limit} bytes")
+        raise PermanentError(errors.IMAGE_REJECTED, f"larger than {limit} bytes")
     return bytes(content)

@@ -1,6 +1,6 @@
 """What counts as a picture, judged by its content alone: names and declared types are a stranger's words.
 
-Nothing here trusts the bytes. Whatever is wrong with them ends in PermanentError("SP-302", why).
+Nothing here trusts the bytes. Whatever is wrong with them ends in PermanentError(errors.IMAGE_REJECTED, why).
 """
 
 import base64
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from PIL import Image
 
+from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models.image import Picture
 from scalepoint_integration.workqueue import PermanentError
@@ -56,15 +57,15 @@ def read_picture(content: bytes) -> Picture:
             # Before anything is decoded. Pillow's own limit only warns at first, and is another number.
             cost = image.width * image.height * _COST.get(image.format or "", 1)
             if not 0 < cost <= options.image_max_pixels:
-                raise PermanentError("SP-302", f"{image.width} x {image.height} pixels")
+                raise PermanentError(errors.IMAGE_REJECTED, f"{image.width} x {image.height} pixels")
             if extension == "jpg" and content.count(_SCAN) > _MAX_SCANS:
-                raise PermanentError("SP-302", "a JPEG of too many scans")
+                raise PermanentError(errors.IMAGE_REJECTED, "a JPEG of too many scans")
             width, height, thumbnail = _look(image, options.thumbnail_pixels)
     except PermanentError:
         raise
     except Exception as error:
         # Pillow's plug-ins raise nearly every exception there is on broken files, and the list changes.
-        raise PermanentError("SP-302", f"not a picture, or broken ({type(error).__name__})") from error
+        raise PermanentError(errors.IMAGE_REJECTED, f"not a picture, or broken ({type(error).__name__})") from error
     return Picture(
         content_type=content_type,
         extension=extension,
@@ -83,17 +84,17 @@ def decode_inline(content: str) -> bytes:
     if content[:5].lower() == "data:":
         head, comma, content = content.partition(",")
         if not comma or not head.lower().endswith(";base64"):
-            raise PermanentError("SP-302", "not base64")
+            raise PermanentError(errors.IMAGE_REJECTED, "not base64")
         content = unquote(content)
     text = "".join(content.split()).rstrip("=").replace("-", "+").replace("_", "/")
     if len(text) * 3 // 4 > limit:
-        raise PermanentError("SP-302", f"larger than {limit} bytes")
+        raise PermanentError(errors.IMAGE_REJECTED, f"larger than {limit} bytes")
     try:
         found = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
-        raise PermanentError("SP-302", "not base64") from None
+        raise PermanentError(errors.IMAGE_REJECTED, "not base64") from None
     if not found:
-        raise PermanentError("SP-302", "empty")
+        raise PermanentError(errors.IMAGE_REJECTED, "empty")
     return found
 
 

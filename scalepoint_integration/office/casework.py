@@ -107,7 +107,7 @@ def choose_customer(case: Case, by: Any, customer: Customer | None) -> None:
         elif customer is None and held.customer is None:
             facts = held.known
             if held.insurer is None:
-                raise NeedsPerson("SP-111", alias=facts.insurer_alias)
+                raise NeedsPerson(errors.UNKNOWN_COMPANY, alias=facts.insurer_alias)
             held.customer = assignment.make_customer(held, held.insurer, facts, get_adapter())
     _run_waiting(case, by)
 
@@ -209,7 +209,7 @@ def _run_again(event: InboundEvent, by: Any) -> None:
 
 def _run_waiting(case: Case, by: Any) -> int:
     waiting = InboundEvent.objects.filter(case=case, status=InboundEvent.Status.FAILED)
-    return _again(waiting.filter(error_code__in=assignment.PARKED), by)
+    return _again(waiting.filter(error_code__in=errors.WAITING), by)
 
 
 def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
@@ -221,7 +221,9 @@ def _again(events: "QuerySet[InboundEvent]", by: Any) -> int:
 def link_event(event: InboundEvent, by: Any, case: Case) -> bool:
     """Link an event that failed because it names no case (SP-105), and retry it. Returns False for any other event: it
     names its case itself."""
-    nameless = InboundEvent.objects.filter(pk=event.pk, status=InboundEvent.Status.FAILED, error_code="SP-105")
+    nameless = InboundEvent.objects.filter(
+        pk=event.pk, status=InboundEvent.Status.FAILED, error_code=errors.NO_CASE_NUMBER.code
+    )
     with transaction.atomic():
         linked = nameless.update(case=case)
         return bool(run.retry(nameless, by)) if linked else False

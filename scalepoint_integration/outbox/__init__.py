@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from scalepoint_integration import adapter, client, queues, workqueue
+from scalepoint_integration import adapter, client, errors, queues, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Case, Connection, OutboundEvent
 from scalepoint_integration.outbox.bodies import body, check_expense, event_type, plain, shown
@@ -81,7 +81,7 @@ def send_file(case: Case, name: str, content: bytes, file_type: str, user: Any) 
     """The same file of the same case is sent once. It is sent in the name of the user, whom Scalepoint must know by
     e-mail. Raises PermanentError (SP-414) where it is too large."""
     if len(content) > conf().file_max_bytes:
-        raise PermanentError("SP-414", size=len(content))
+        raise PermanentError(errors.FILE_TOO_LARGE, size=len(content))
     sha256 = hashlib.sha256(content).hexdigest()
     facts = {"name": name, "type": file_type, "size": len(content), "sha256": sha256}
     return request(case.connection, case, Kind.FILE, _digest(case.pk, name, sha256), facts, content, user)
@@ -191,5 +191,5 @@ def _security_token(item: OutboundEvent, now: datetime) -> str:
     insurer = item.case.insurer if item.case else None
     token = adapter.security_token(insurer, now) if insurer else ""
     if not token:
-        raise NeedsPerson("SP-412", company=str(insurer or "?"))
+        raise NeedsPerson(errors.NO_VALID_TOKEN, company=str(insurer or "?"))
     return token

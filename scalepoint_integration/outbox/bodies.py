@@ -15,6 +15,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from crm.masks import REMOVED
+from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import OutboundEvent, UserSettings
 from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
@@ -38,7 +39,7 @@ def body(item: OutboundEvent, now: datetime, security_token: str = REMOVED) -> B
     """What leaves. Raises NeedsPerson (SP-412, SP-413) where something is missing, NotForUs (SP-411) where Scalepoint
     has a case number already. ``security_token`` is the insurance company's, for a file alone."""
     if not item.facts:
-        raise PermanentError("SP-900", "the content was deleted by the retention rule")
+        raise PermanentError(errors.UNFORESEEN, "the content was deleted by the retention rule")
     return _BODIES[Kind(item.kind)](item, now, security_token)
 
 
@@ -54,12 +55,12 @@ def check_expense(expense: Mapping[str, Any]) -> None:
     """Refuse an expense without number, date, or any line with a title: NeedsPerson (SP-413)."""
     for name in ("number", "date"):
         if not expense.get(name):
-            raise NeedsPerson("SP-413", field=name)
+            raise NeedsPerson(errors.FIELD_MISSING, field=name)
     items = expense.get("items")
     if not isinstance(items, list) or not items or not all(isinstance(each, Mapping) for each in items):
-        raise NeedsPerson("SP-413", field="items")
+        raise NeedsPerson(errors.FIELD_MISSING, field="items")
     if not all(each.get("title") for each in items):
-        raise NeedsPerson("SP-413", field="items.title")
+        raise NeedsPerson(errors.FIELD_MISSING, field="items.title")
 
 
 def plain(value: Any) -> Any:
@@ -84,7 +85,7 @@ def _case_number(item: OutboundEvent, now: datetime, token: str) -> Body:
     """``case_created`` as an answer: the number is stored on the claim with that token, if it has none yet."""
     case = item.case
     if case is not None and case.number:
-        raise NotForUs("SP-411")
+        raise NotForUs(errors.CASE_NUMBER_EXISTS)
     return _event(item, now, case={"token": _required(item, "token"), "number": _fact(item, "number")})
 
 
@@ -115,7 +116,7 @@ def _file(item: OutboundEvent, now: datetime, token: str) -> Body:
     case, user, options = item.case, item.created_by, conf()
     email = str(getattr(user, "email", "") or "")
     if not email:
-        raise NeedsPerson("SP-413", field="userEmail")
+        raise NeedsPerson(errors.FIELD_MISSING, field="userEmail")
     payload = {
         "id": _required(item, "case_id"),
         "insuranceCompanyAlias": case.insurer.alias if case and case.insurer else "",
@@ -125,7 +126,7 @@ def _file(item: OutboundEvent, now: datetime, token: str) -> Body:
         options.file_field_content: base64.b64encode(bytes(item.content or b"")).decode(),
     }
     if not payload["insuranceCompanyAlias"]:
-        raise NeedsPerson("SP-413", field="insuranceCompanyAlias")
+        raise NeedsPerson(errors.FIELD_MISSING, field="insuranceCompanyAlias")
     return {"securityToken": token, "timestamp": now.astimezone(UTC).date().isoformat(), "payload": payload}
 
 
@@ -137,7 +138,7 @@ def _expense(item: OutboundEvent, now: datetime, token: str) -> Body:
     case = item.case
     tenant = case.insurer.alias if case and case.insurer else ""
     if not tenant:
-        raise NeedsPerson("SP-413", field="tenant")
+        raise NeedsPerson(errors.FIELD_MISSING, field="tenant")
     claim = {"id": _required(item, "case_id"), "tenant": tenant}
     meta, user_name = {"timestamp": _moment(now)}, _user_name(item)
     if conf().expense_field_user_name and user_name:
@@ -178,7 +179,7 @@ def _user_name(item: OutboundEvent) -> str:
         return ""
     name = UserSettings.name_at_scalepoint(item.created_by)
     if not name:
-        raise NeedsPerson("SP-417", person=str(item.created_by))
+        raise NeedsPerson(errors.NO_USER_NAME, person=str(item.created_by))
     return name
 
 
@@ -191,14 +192,14 @@ def _required(item: OutboundEvent, name: str) -> str:
     """Scalepoint's own name of the case, without which nothing can be said about it."""
     value = str(getattr(item.case, name, "") or "")
     if not value:
-        raise NeedsPerson("SP-413", field=f"case.{name}")
+        raise NeedsPerson(errors.FIELD_MISSING, field=f"case.{name}")
     return value
 
 
 def _fact(item: OutboundEvent, name: str) -> str:
     value = str(item.facts.get(name) or "")
     if not value:
-        raise NeedsPerson("SP-413", field=name)
+        raise NeedsPerson(errors.FIELD_MISSING, field=name)
     return value
 
 

@@ -19,25 +19,27 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
+from scalepoint_integration.errors import Error
 
 
 class QueueError(Exception):
-    """A failure with a code of the catalogue (``errors.py``) and the facts its text needs. JSON values only."""
+    """A failure with a row of the table (``errors.py``) and the facts its text needs. JSON values only."""
 
-    def __init__(self, code: str, detail: str = "", **facts: Any) -> None:
-        super().__init__(f"{code} {detail}".strip())
-        self.code = code
+    def __init__(self, error: Error, detail: str = "", **facts: Any) -> None:
+        super().__init__(f"{error.code} {detail}".strip())
+        self.code = error.code
         self.facts = facts
 
 
 class RetryableError(Exception):
-    """It may work later. ``seconds`` is the shortest time to wait, where the other side named one; ``code`` is what the
-    office reads meanwhile, and if it never works."""
+    """It may work later. ``seconds`` is the shortest time to wait, where the other side named one; ``error`` is what
+    the office reads meanwhile, and if it never works."""
 
-    def __init__(self, detail: str = "", seconds: float | None = None, code: str = "SP-900") -> None:
+    def __init__(self, detail: str = "", seconds: float | None = None, error: Error = errors.UNFORESEEN) -> None:
         super().__init__(detail)
-        self.seconds, self.code = seconds, code
+        self.seconds, self.code = seconds, error.code
 
 
 class NeedsPerson(QueueError):
@@ -155,7 +157,7 @@ def fail(item: QueueItem, error: BaseException) -> QueueItem.Status | None:
 def told(error: BaseException) -> dict[str, Any]:
     """What is written down of an error: ``error_code``, ``error_facts``, ``last_error``."""
     return {
-        "error_code": error.code if isinstance(error, QueueError | RetryableError) else "SP-900",
+        "error_code": error.code if isinstance(error, QueueError | RetryableError) else errors.UNFORESEEN.code,
         "error_facts": error.facts if isinstance(error, QueueError) else {},
         "last_error": f"{type(error).__name__}: {error}"[:2000],
     }
@@ -178,7 +180,7 @@ def give_up(model: type[Item]) -> list[Item]:
         model._default_manager.filter(pk__in=[item.pk for item in lost]).update(
             status=QueueItem.Status.FAILED,
             finished_at=Now(),
-            error_code="SP-900",
+            error_code=errors.UNFORESEEN.code,
             last_error="The worker died repeatedly while it handled this.",
         )
     return lost

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection as database
 from pytest_httpserver import HTTPServer
 
-from scalepoint_integration import client, queues, settlements, workqueue
+from scalepoint_integration import client, errors, queues, settlements, workqueue
 from scalepoint_integration.models import Case, Connection, Revision, SettlementPull
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.revision import Revision as Facts
@@ -97,8 +97,8 @@ def scalepoint(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPS
                 return content
         except urllib.error.HTTPError as error:
             if error.code == 403:
-                raise PermanentError("SP-403") from error
-            raise RetryableError(str(error.code), seconds=60, code="SP-401") from error
+                raise PermanentError(errors.NO_ACCESS) from error
+            raise RetryableError(str(error.code), seconds=60, error=errors.SCALEPOINT_AWAY) from error
 
     monkeypatch.setattr(client, "settlement", ask)
     return httpserver

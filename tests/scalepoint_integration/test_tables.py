@@ -126,3 +126,34 @@ def test_every_box_is_one_that_the_page_can_draw() -> None:
     drawn = (APP / "templates" / "scalepoint" / "case_box.html").read_text()
     for row in CATALOGUE.values():
         assert f'box.kind == "{row.box}"' in drawn, row.code
+
+
+def test_codes_are_only_in_their_table() -> None:
+    for path in modules():
+        if path != APP / "errors.py":
+            assert not [text for text in literals(path) if CODE.search(text)], path
+    templates = [path for app in APPS for path in (ROOT / app).rglob("templates/**/*") if path.is_file()]
+    assert len(templates) > 30
+    for path in templates:
+        assert not CODE.search(path.read_text()), path
+
+
+def test_what_stops_an_event_is_a_choice_of_the_log() -> None:
+    """Whatever the modules that only ever work on an event raise stands on that event."""
+    raised = set()
+    for path in [APP / f"{name}.py" for name in ("cases", "merging", "defaults", "adapter", "inbox")] + sorted(
+        (APP / "handlers").glob("*.py")
+    ):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("NeedsPerson", "PermanentError", "NotForUs"):
+                raised |= {each.attr for each in ast.walk(node.args[0]) if isinstance(each, ast.Attribute)}
+    assert {"SAME_TOKEN", "TWO_CASES_ARE_ONE", "NO_PHONE", "UNUSED_TYPE"} <= raised
+    assert [name for name in sorted(raised) if not getattr(errors, name).on_event] == []
+
+
+def test_the_tables_import_nothing_of_ours() -> None:
+    for path in (APP / "errors.py", APP / "events.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
+                assert not [name for name in names if name.split(".")[0] in APPS], path

@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer
-from scalepoint_integration import queues
+from scalepoint_integration import errors, queues
 from scalepoint_integration.admin.event import CodeFilter
 from scalepoint_integration.events import EVENTS, MAKE_TASKS
 from scalepoint_integration.handling import run
@@ -63,7 +63,7 @@ def awry(event: InboundEvent, payload: Any, now: Any) -> None:
 
 
 def never(event: InboundEvent, payload: Any, now: Any) -> None:
-    raise PermanentError("SP-900", "no use")
+    raise PermanentError(errors.UNFORESEEN, "no use")
 
 
 def failing(settings: Settings, how: str = "never") -> None:

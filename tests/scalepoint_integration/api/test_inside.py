@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from scalepoint_integration import errors
 from scalepoint_integration.api import body, refusals
 from scalepoint_integration.api.deadline import deadline
 from scalepoint_integration.api.refusals import Refused
@@ -63,7 +64,7 @@ def test_a_cache_that_is_away_holds_nobody_back(world: World, settings: Settings
 
 @pytest.mark.django_db(transaction=True)
 def test_a_list_of_refusals_that_can_not_be_written_costs_no_answer() -> None:
-    refused = Refused(401, "SP-101", "wrong proof")
+    refused = Refused(401, errors.UNKNOWN_TOKEN, "wrong proof")
     refusals.note(refused, "i", None, "x", size=2**70)  # raises nothing
     assert Refusal.objects.count() == 0
     refusals.note(refused, "i", None, "x", size=None)

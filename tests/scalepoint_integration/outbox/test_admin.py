@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from scalepoint_integration import outbox, poller, queues
+from scalepoint_integration import errors, outbox, poller, queues
 from scalepoint_integration.models import Connection, OutboundEvent
 from scalepoint_integration.workqueue import PermanentError
 from scalepoint_integration.workqueue.drain import drain
@@ -37,7 +37,7 @@ def rows(world: World, scalepoint: Scalepoint) -> dict[str, OutboundEvent]:
     case = make_case(world)
     sent = outbox.send_file(case, "tag.pdf", b"%PDF" * 1000, "application/pdf", sender())
     drain(queues.OUTBOUND)
-    scalepoint.errors = [PermanentError("SP-405", "422 what is this")]
+    scalepoint.errors = [PermanentError(errors.NOT_ACCEPTED, "422 what is this")]
     failed = outbox.send_payment_status(case, "uuid-1", "processed")
     drain(queues.OUTBOUND)
     waiting = outbox.send_message(case, "Emne", "<b>Vi kommer</b>")

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from scalepoint_integration import outbox, queues, workqueue
+from scalepoint_integration import errors, outbox, queues, workqueue
 from scalepoint_integration.models import OutboundEvent
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
@@ -41,7 +41,7 @@ def test_about_one_case_all_leaves_in_order_and_another_case_is_not_held_up(
     one, two = make_case(world, 1), make_case(world, 2)
     for case, text in ((one, "1a"), (one, "1b"), (two, "2a"), (one, "1c"), (two, "2b")):
         write(case, text)
-    scalepoint.errors = [RetryableError("away", code="SP-401")]
+    scalepoint.errors = [RetryableError("away", error=errors.SCALEPOINT_AWAY)]
     assert drain(queues.OUTBOUND) == 3
     assert texts(scalepoint) == ["1a", "2a", "2b"]
     due_now()
@@ -53,7 +53,7 @@ def test_about_one_case_all_leaves_in_order_and_another_case_is_not_held_up(
 def test_a_sending_that_failed_for_good_lets_the_next_one_go(world: World, scalepoint: Scalepoint) -> None:
     case = make_case(world)
     first, second = write(case, "a"), write(case, "b")
-    scalepoint.errors = [PermanentError("SP-405", "422 no")]
+    scalepoint.errors = [PermanentError(errors.NOT_ACCEPTED, "422 no")]
     drain(queues.OUTBOUND)
     first.refresh_from_db()
     second.refresh_from_db()
@@ -65,7 +65,7 @@ def test_a_sending_that_failed_for_good_lets_the_next_one_go(world: World, scale
 
 def test_an_unknown_outcome_is_repeated_under_the_same_correlation_id(world: World, scalepoint: Scalepoint) -> None:
     write(make_case(world), "a")
-    scalepoint.errors = [RetryableError("no answer in time", code="SP-401"), OSError("broken")]
+    scalepoint.errors = [RetryableError("no answer in time", error=errors.SCALEPOINT_AWAY), OSError("broken")]
     for _each in range(3):
         drain(queues.OUTBOUND)
         due_now()
@@ -77,7 +77,7 @@ def test_an_unknown_outcome_is_repeated_under_the_same_correlation_id(world: Wor
 
 def test_the_time_that_scalepoint_names_is_waited(world: World, scalepoint: Scalepoint) -> None:
     item = write(make_case(world), "a")
-    scalepoint.errors = [RetryableError("429", seconds=120, code="SP-401")]
+    scalepoint.errors = [RetryableError("429", seconds=120, error=errors.SCALEPOINT_AWAY)]
     drain(queues.OUTBOUND)
     item.refresh_from_db()
     assert (item.status, item.error_code) == ("pending", "SP-401")

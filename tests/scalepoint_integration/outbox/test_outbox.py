@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import SecurityToken
-from scalepoint_integration import outbox, queues
+from scalepoint_integration import errors, outbox, queues
 from scalepoint_integration.adapter import Adapter
 from scalepoint_integration.models import Case, OutboundEvent
 from scalepoint_integration.upkeep.prune import prune
@@ -122,7 +122,7 @@ def test_the_same_wish_at_once_is_one_sending(scalepoint: Scalepoint) -> None:
 def test_a_failed_wish_that_is_made_again_takes_the_new_facts(world: World, scalepoint: Scalepoint) -> None:
     case = make_case(world)
     expense: dict[str, Any] = {"number": "F-1", "date": "2031-05-06", "items": [{"title": "Fliser"}]}
-    scalepoint.errors = [PermanentError("SP-405", "400 no due date")]
+    scalepoint.errors = [PermanentError(errors.NOT_ACCEPTED, "400 no due date")]
     item = outbox.send_expense(case, expense)
     drain(queues.OUTBOUND)
     again = outbox.send_expense(case, {**expense, "dueDate": "2031-06-06"})

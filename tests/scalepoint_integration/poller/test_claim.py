@@ -12,7 +12,7 @@ from django.db import connection as database
 from django.utils import timezone
 from pytest_django import Settings
 
-from scalepoint_integration import client, poller, queues
+from scalepoint_integration import client, errors, poller, queues
 from scalepoint_integration.client import Batch
 from scalepoint_integration.models import Connection, InboundEvent
 from scalepoint_integration.workqueue import PermanentError, RetryableError
@@ -36,7 +36,7 @@ def test_let_go_gives_back_what_is_held_and_the_answer_is_not_stored(
 
 
 def test_the_time_that_scalepoint_names_holds_for_every_poller(world: World, queue: Queue) -> None:
-    queue.gives = [RetryableError("429", seconds=120, code="SP-401")]
+    queue.gives = [RetryableError("429", seconds=120, error=errors.SCALEPOINT_AWAY)]
     poller.poll(world.connection, 15)
     until = Connection.objects.get().poll_claimed_until
     assert until and timedelta(seconds=115) < until - timezone.now() <= timedelta(seconds=120)
@@ -134,7 +134,7 @@ def test_the_command_once(world: World, queue: Queue) -> None:
     queue.gives = [Batch([wrapped(1), wrapped(2)], "_2", "")]
     call_command("scalepoint_poll", "--once", stdout=out, stderr=err)
     assert (out.getvalue(), err.getvalue()) == ("2332: 2 events.\n", "")
-    queue.gives = [PermanentError("SP-402")]
+    queue.gives = [PermanentError(errors.LOGIN_REFUSED)]
     call_command("scalepoint_poll", "--once", "--contract", "2332", stdout=out, stderr=err)
     assert "refused our login" in err.getvalue()
     with pytest.raises(CommandError, match="77"):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from scalepoint_integration import poller, queues
+from scalepoint_integration import errors, poller, queues
 from scalepoint_integration.client import Batch
 from scalepoint_integration.models import Connection, InboundEvent, Refusal
 from scalepoint_integration.receiving import store
@@ -125,7 +125,7 @@ def test_an_empty_answer_that_was_not_held_open_is_not_asked_for_again_at_once(
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (RetryableError("away", code="SP-401"), "SP-401"),
+        (RetryableError("away", error=errors.SCALEPOINT_AWAY), "SP-401"),
         (RuntimeError("unforeseen"), "SP-900"),
     ],
 )
@@ -146,7 +146,7 @@ def test_after_an_error_the_pause_grows_and_a_success_clears_the_problem(
 @pytest.mark.parametrize("code", ["SP-402", "SP-403", "SP-404"])
 def test_what_a_person_must_put_right_stops_the_polling(world: World, queue: Queue, code: str) -> None:
     Connection.objects.update(poll_cursor="_7", poll_next="https://host.example/next")
-    queue.gives = [PermanentError(code)]
+    queue.gives = [PermanentError(errors.find(code))]
     fetch(world)
     assert (world.connection.poll_problem, world.connection.poll_cursor) == (code, "_7")
     assert not poller.due().exists()

@@ -16,7 +16,7 @@ from django.db import DataError
 from pytest_django import Settings
 
 from crm.encryption import SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
-from scalepoint_integration import queues
+from scalepoint_integration import errors, queues
 from scalepoint_integration.api import refusals
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import InboundEvent, Refusal
@@ -62,7 +62,7 @@ def test_what_was_stored_in_clear_is_still_read_and_then_encrypted(world: World)
 
 
 def test_a_refused_try_is_encrypted_too(world: World) -> None:
-    refused = refusals.Refused(400, "SP-104", "not JSON")
+    refused = refusals.Refused(400, errors.UNREADABLE, "not JSON")
     refusals.note(refused, "i", world.connection.pk, "127.0.0.1", 20, body=b"{ " + CPR)
     assert CPR not in stored(Refusal)
     assert Refusal.objects.get().content() == b"{ " + CPR

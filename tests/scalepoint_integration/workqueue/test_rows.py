@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
 
-from scalepoint_integration import workqueue
+from scalepoint_integration import errors, workqueue
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, NotForUs, PermanentError, RetryableError
 from tests.world import World, make_world, receive
@@ -115,7 +115,7 @@ def test_needs_person_keeps_what_was_written_before_it(world: World) -> None:
         EVENTS.filter(pk=row.pk).update(case_number="seen")
         with transaction.atomic():
             EVENTS.filter(pk=row.pk).update(vendor_id="half made")
-            raise NeedsPerson("SP-203", reason="28")
+            raise NeedsPerson(errors.SEVERAL_CUSTOMERS, reason="28")
     row.refresh_from_db()
     assert (row.status, row.error_code, row.error_facts) == ("failed", "SP-203", {"reason": "28"})
     assert (row.case_number, row.vendor_id) == ("seen", "")
@@ -128,16 +128,16 @@ def test_needs_person_of_who_lost_the_lease_keeps_nothing(world: World) -> None:
     workqueue.claim(EVENTS.all(), 1, tried=True)
     with pytest.raises(LeaseLost), workqueue.finish(slow):
         EVENTS.filter(pk=slow.pk).update(case_number="seen")
-        raise NeedsPerson("SP-203")
+        raise NeedsPerson(errors.SEVERAL_CUSTOMERS)
     assert EVENTS.get().case_number == ""
 
 
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (NeedsPerson("SP-203"), "failed", "SP-203"),
-        (PermanentError("SP-104"), "failed", "SP-104"),
-        (NotForUs("SP-106"), "ignored", "SP-106"),
+        (NeedsPerson(errors.SEVERAL_CUSTOMERS), "failed", "SP-203"),
+        (PermanentError(errors.UNREADABLE), "failed", "SP-104"),
+        (NotForUs(errors.UNUSED_TYPE), "ignored", "SP-106"),
         (RetryableError("later"), "pending", "SP-900"),
         (ZeroDivisionError("a fault of ours"), "pending", "SP-900"),
     ],
@@ -197,7 +197,7 @@ def test_what_kills_its_worker_again_and_again_is_given_up(world: World, setting
 def test_a_retry_leaves_what_a_worker_holds(world: World) -> None:
     store(world, 3)
     held, failed, waiting = workqueue.claim(EVENTS.all(), 3)
-    workqueue.fail(failed, PermanentError("SP-104"))
+    workqueue.fail(failed, PermanentError(errors.UNREADABLE))
     workqueue.fail(waiting, RetryableError())
     assert workqueue.retry(EVENTS.all()) == 2
     assert [row.pk for row in workqueue.claim(EVENTS.all(), 9)] == [failed.pk, waiting.pk]
