@@ -77,7 +77,7 @@ def number(value: float, decimals: int) -> str:
 
 
 def amount(value: Decimal, currency: str = "") -> str:
-    """ "1.037,50 DKK": two decimals, or as many as there are."""
+    """ "1037,50 DKK": two decimals, or as many as there are."""
     decimals = max(2, -int(value.normalize().as_tuple().exponent))
     return f"{number_format(value, decimals, use_l10n=True)} {currency}".strip()
 

@@ -34,6 +34,8 @@ SAME_SAVE = timedelta(seconds=5)
 ADDED, CHANGED, DELETED = "+", "~", "-"
 _DONE = {ADDED: _("Added"), CHANGED: _("Changed"), DELETED: _("Deleted")}
 _OF_LOG = {1: ADDED, 3: DELETED}
+# A field, what it was and what it became: for a list of others, their keys.
+Difference = tuple[Any, Any, Any]
 
 
 @dataclass(slots=True)
@@ -90,24 +92,22 @@ def entries(row: models.Model) -> list[Entry]:
     for part, link in _parts(kind):
         found += _steps(part.history.filter(**{link: row.pk}), NEWEST)
     words = _Words(found)
-    told = [_entry(words, record, before, part_of=kind) for record, before in found]
+    told = [_entry(words, *step, part_of=kind) for step in found]
     told = [entry for entry in told if entry.changes or entry.kind != CHANGED or entry.reason]
     # A proxy logs under a name of its own.
     same = [model for model in apps.get_models() if model._meta.concrete_model is kind]
     return _newest_first(told + _of_log_alone(told, _log(same, NEWEST, row)))
 
 
-def saves(row: models.Model, limit: int, names: Collection[str]) -> list[Entry]:
-    """The newest times that the row was saved, with those of the fields ``names`` that differ from the time before;
-    of the first, all of them that held something. What did neither and has no reason is left out."""
-    found = _steps(_of_row(row), limit)
-    words = _Words(found, names)
-    told = []
-    for record, before in found:
-        entry = _entry(words, record, before, part_of=type(row), names=names)
-        if before is None and record.history_type == ADDED:
-            entry.changes = list(_first(words, record, names))
-        told.append(entry)
+def saves(row: models.Model, limit: int, names: Collection[str], first: bool = False) -> list[Entry]:
+    """The newest times that the row was saved, with those of the fields ``names`` that differ from the time before.
+    ``first``: the first time is told of too, with all of them that held something. What has neither a difference nor
+    a reason is left out."""
+    columns = [each for each in row._meta.concrete_fields if each.name in names]
+    records = _of_row(row).select_related(*(each.name for each in columns if each.is_relation))
+    found = _steps(records, limit, names, first)
+    words = _Words(found)
+    told = [_entry(words, *step, part_of=row) for step in found]
     return [entry for entry in told if entry.changes or entry.reason]
 
 
@@ -142,7 +142,9 @@ def _newest(model: Any, condition: Q, limit: int, until: datetime | None) -> lis
     told = []
     for record in newest:
         row = now.get(getattr(record, key))
-        entry = _entry(_Words(()), record, earlier.get(record.before), part_of=model, choices_only=True)
+        before_it = earlier.get(record.before)
+        changes = list(_differences(record, before_it)) if before_it and record.history_type == CHANGED else []
+        entry = _entry(_Words(()), record, changes, part_of=model, choices_only=True)
         entry.name = str(row) if row is not None else _called(record)
         told.append(entry)
     return told
@@ -160,8 +162,11 @@ def _parts(kind: Any) -> Iterator[tuple[Any, str]]:
             yield relation.related_model, relation.field.attname
 
 
-def _steps(records: Any, limit: int) -> list[tuple[Any, Any]]:
-    """Each record with the one before it of the same row; None where there is none."""
+def _steps(
+    records: Any, limit: int, names: Collection[str] = (), first: bool = False
+) -> list[tuple[Any, list[Difference]]]:
+    """Each record with what differs from the one before it of the same row. A record without one before it is the
+    first, or the oldest that is kept: what it holds was not changed by it, but for what ``saves`` asks of the first."""
     newest = records.select_related("history_user").order_by("-history_date", "-history_id")
     # One more than is told: the oldest has something to be compared with.
     found = list(newest[: limit + 1])
@@ -169,8 +174,16 @@ def _steps(records: Any, limit: int) -> list[tuple[Any, Any]]:
     by_row: dict[Any, list[Any]] = {}
     for record in found:
         by_row.setdefault(_key(record), []).append(record)
-    pairs = [pair for one in by_row.values() for pair in pairwise([*one, None])]
-    return [(record, before) for record, before in pairs if record not in found[limit:]]
+    steps = []
+    for record, before in (pair for one in by_row.values() for pair in pairwise([*one, None])):
+        changes: Iterable[Difference] = ()
+        if before and record.history_type == CHANGED:
+            changes = _differences(record, before)
+        elif first and record.history_type == ADDED:
+            changes = _held(record)
+        if record not in found[limit:]:
+            steps.append((record, [each for each in changes if not names or each[0].name in names]))
+    return steps
 
 
 def _key(record: Any) -> Any:
@@ -189,11 +202,8 @@ def _read_members(records: list[Any]) -> None:
 
 
 def _entry(
-    words: "_Words", record: Any, before: Any, *, part_of: Any, names: Collection[str] = (), choices_only: bool = False
+    words: "_Words", record: Any, changes: list[Difference], *, part_of: Any, choices_only: bool = False
 ) -> Entry:
-    # A record without one before it is the first, or the oldest that is kept: what it holds was not changed by it.
-    found = _differences(record, before) if before and record.history_type == CHANGED else ()
-    changes = [words.change(*each, choices_only) for each in found if not names or each[0].name in names]
     return Entry(
         at=record.history_date,
         user=record.history_user,
@@ -201,7 +211,7 @@ def _entry(
         model=record.instance_type,
         pk=str(_key(record)),
         part="" if record.instance_type is part_of._meta.concrete_model else _named(record),
-        changes=changes,
+        changes=[words.change(*each, choices_only) for each in changes],
         reason=record.history_change_reason or "",
     )
 
@@ -215,7 +225,7 @@ def _called(record: Any) -> str:
     return str(record.instance_type(**{each.attname: getattr(record, each.attname) for each in _columns(record)}))
 
 
-def _differences(record: Any, before: Any) -> Iterator[tuple[Any, Any, Any]]:
+def _differences(record: Any, before: Any) -> Iterator[Difference]:
     """Each field that is another one: a column with its values, a list of others with the keys in it."""
     for column in _columns(record):
         old, new = getattr(before, column.attname), getattr(record, column.attname)
@@ -227,11 +237,9 @@ def _differences(record: Any, before: Any) -> Iterator[tuple[Any, Any, Any]]:
             yield many, old, new
 
 
-def _first(words: "_Words", record: Any, names: Collection[str]) -> Iterator[Change]:
-    for column in _columns(record):
-        value = getattr(record, column.attname)
-        if column.name in names and value:
-            yield words.change(column, None, value)
+def _held(record: Any) -> Iterator[Difference]:
+    """What a first record has, as if there had been nothing before."""
+    return ((each, None, value) for each in _columns(record) if (value := getattr(record, each.attname)))
 
 
 def _columns(record: Any) -> list[Any]:
@@ -245,16 +253,23 @@ def _secret(column: Any) -> bool:
 class _Words:
     """What stands in a field, in words. The rows that columns point to are read once for each model."""
 
-    def __init__(self, steps: Iterable[tuple[Any, Any]], names: Collection[str] = ()) -> None:
+    def __init__(self, steps: Iterable[tuple[Any, list[Difference]]]) -> None:
+        self._rows: dict[Any, dict[Any, Any]] = {}
         wanted: dict[Any, set[Any]] = {}
-        for record, before in steps:
-            for each in (record, before) if before else (record,) if names else ():
-                for column in _columns(each):
-                    if column.is_relation and (not names or column.name in names):
-                        wanted.setdefault(column.remote_field.model, set()).add(getattr(each, column.attname))
-                for many in each._history_m2m_fields:
-                    wanted.setdefault(many.remote_field.model, set()).update(each.members[many.name])
-        self._rows = {model: model._base_manager.in_bulk(keys - {None}) for model, keys in wanted.items()}
+        for record, changes in steps:
+            for column, *values in changes:
+                if column.is_relation:
+                    model = column.remote_field.model
+                    keys = set().union(*values) if column.many_to_many else set(values)
+                    wanted.setdefault(model, set()).update(keys - {None})
+                    # Joined to the record already.
+                    row = record._state.fields_cache.get(column.name)
+                    if row is not None:
+                        self._rows.setdefault(model, {})[row.pk] = row
+        for model, keys in wanted.items():
+            read = self._rows.setdefault(model, {})
+            if missing := keys - set(read):
+                read.update(model._base_manager.in_bulk(missing))
 
     def change(self, column: Any, old: Any, new: Any, choices_only: bool = False) -> Change:
         if choices_only and not column.flatchoices:

@@ -105,7 +105,7 @@ def _tasks(case: Case, limit: int) -> Iterator[Entry]:
 
 def _changes(case: Case, limit: int) -> Iterator[Entry]:
     """Each time it was saved with another value in one of the fields, in their words."""
-    for save in history.saves(case, limit, _FIELDS):
+    for save in history.saves(case, limit, _FIELDS, first=True):
         words = [f"{change.verbose_name}: {change.new}" for change in save.changes]
         if save.reason and save.reason not in cases.MARKED.values():
             words.append(save.reason)

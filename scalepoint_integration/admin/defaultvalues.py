@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import active
 from crm.formats import NOTHING, in_words
-from crm.history import CHANGED, Entry, saves
+from crm.history import Entry, saves
 from crm.models import InsuranceCompany
 from scalepoint_integration import errors
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
@@ -404,7 +404,7 @@ def _inactive(connection: Connection) -> list[Any]:
 def _changes(connection: Connection) -> list[tuple[Entry, list[Any]]]:
     """The latest changes of these values, newest first: each with the labels of what was changed."""
     found = saves(connection, 10, FIELDS)
-    return [(save, [label_of(change.name) for change in save.changes]) for save in found if save.kind == CHANGED]
+    return [(save, [label_of(change.name) for change in save.changes]) for save in found]
 
 
 def register(site: admin.AdminSite) -> None:

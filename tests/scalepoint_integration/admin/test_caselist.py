@@ -135,7 +135,7 @@ def test_a_row_shows_what_the_office_looks_for(office: Client, world: World) -> 
     Case.objects.update(deadline=yesterday, is_test=True, responsible=world.connection.responsible)
     page = text(office)
     case = Case.objects.get()
-    facts = caselist.facts_of(case)
+    facts = case.known
     for shown in (case.number, facts.holder_name, facts.damage_address.street, facts.damage_type, "Nord Forsikring"):
         assert shown in page
     for word in ("mette", "⏰</span> Overdue", "TEST", "Unread", "📷</span> 1", "just now", f'href="{facts.url}"'):
@@ -211,7 +211,7 @@ def test_search_finds_every_word_and_every_number(office: Client, world: World) 
     handle(world, assignment(1), assignment(2))
     make(world, "other")
     case = Case.objects.get(number="20310506-07")
-    facts = caselist.facts_of(case)
+    facts = case.known
     Customer.objects.filter(pk=case.customer_id).update(customer_number="K-4711")
     service = case.services.get()
     Task.objects.filter(pk=service.task_id).update(title="Tagrende og nedløb", requisition_number="R-99")

@@ -11,7 +11,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from crm.admin import history
 from crm.history import entries
 from crm.models import SecurityToken, Team
 from scalepoint_integration.models import Case, Connection, DefaultValues
@@ -152,8 +151,8 @@ def test_a_model_without_a_history_keeps_djangos_page(world: World) -> None:
 def test_a_long_history_is_bounded_and_paged(
     case: Case, mette: Any, monkeypatch: pytest.MonkeyPatch, world: World
 ) -> None:
-    monkeypatch.setattr(history, "NEWEST", 6)
-    monkeypatch.setattr(history, "PER_PAGE", 4)
+    monkeypatch.setattr("crm.history.NEWEST", 6)
+    monkeypatch.setattr("crm.admin.history.PER_PAGE", 4)
     teams = [Team.objects.create(name=f"Team {number}") for number in range(12)]
     for team in teams[:3]:
         change(case, mette, team=team)
