@@ -126,7 +126,7 @@ def note_lost(events: Sequence[InboundEvent]) -> None:
         EventAttempt(event=event, error_code=errors.UNFORESEEN.code, detail=detail) for event in events
     )
     for event in events:
-        notices.about_failure(event, errors.UNFORESEEN.code, {})
+        notices.about_failure(event, code, {})
 
 
 def retry(events: "QuerySet[InboundEvent]", by: Any) -> int:
