@@ -1,13 +1,18 @@
-"""The state of a connection, as an office needs to know it."""
+"""The state of a connection, as an office needs to know it, and its switch."""
 
 from datetime import datetime
+from functools import partial
+from typing import Any
 
+from django.db import transaction
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import SecurityToken
+from scalepoint_integration import queues
 from scalepoint_integration.models import Connection, InboundEvent, ScalepointMail
 from scalepoint_integration.models.heartbeat import alive
+from scalepoint_integration.workqueue.doorbell import ring
 
 
 class State(TextChoices):
@@ -38,3 +43,18 @@ def connection_state(connection: Connection, now: datetime) -> State:
         return State.WAITING if asked else State.MISSING
     events = InboundEvent.objects.filter(connection=connection).exclude(source=InboundEvent.Source.TEST)
     return State.READY if events.exists() else State.WAITING
+
+
+def turn_switch(connection: Connection, by: Any, position: Connection.Switch) -> bool:
+    """Turn the switch, with the history of who did it. Returns False if it is in this position already. Once it is on,
+    what was stored meanwhile is handled. The given connection is not changed; read it again."""
+    with transaction.atomic():
+        row = Connection.objects.select_for_update(of=("self",)).get(pk=connection.pk)
+        if row.switch == position:
+            return False
+        row.switch = position
+        row._history_user = by  # type: ignore[attr-defined]
+        row.save(update_fields=["switch"])
+        if position == Connection.Switch.ON:
+            transaction.on_commit(partial(ring, queues.EVENTS), robust=True)
+    return True

@@ -18,8 +18,8 @@ from crm.formats import when
 from scalepoint_integration import mail
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.checklist import Row, Status, endpoint_address, holding_back, message_to_it, rows
+from scalepoint_integration.connections import turn_switch
 from scalepoint_integration.models import Connection, ScalepointMail, Setup
-from scalepoint_integration.office.connection_switch import turn_switch
 
 if TYPE_CHECKING:
     ConnectionForm = forms.ModelForm[Connection]

@@ -2,16 +2,19 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from scalepoint_integration import errors, handlers, notices, queues, workqueue
+from scalepoint_integration import errors, notices, queues, workqueue
+from scalepoint_integration import events as table
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection, EventAttempt, InboundEvent
 from scalepoint_integration.models.event import COLUMNS
@@ -22,10 +25,25 @@ from scalepoint_integration.workqueue.drain import work
 
 logger = logging.getLogger(__name__)
 
+Handler = Callable[[InboundEvent, Any, datetime], None]
+
 # On hold, cases are stored and nothing is made of them; but for a test, which somebody asked for by hand.
 _HANDLED = Q(connection__switch=Connection.Switch.ON) | Q(
     connection__switch=Connection.Switch.PAUSED, source=InboundEvent.Source.TEST
 )
+
+
+def find_handler(event_type: str) -> Handler:
+    """The handler of a type; the host's own come first. Raises NotForUs (SP-106)."""
+    own = conf().handlers.get(event_type)
+    if own:
+        handler: Handler = import_string(own)
+        return handler
+    ours = table.handler(event_type)
+    if ours is None:
+        known = "documented, not used here" if event_type in table.EVENTS else "unknown"
+        raise NotForUs(errors.UNUSED_TYPE, f"{known}: {event_type}")
+    return ours
 
 
 def ready(among: "QuerySet[InboundEvent] | None" = None) -> "QuerySet[InboundEvent]":
@@ -85,7 +103,7 @@ def _handle(event: InboundEvent) -> None:
         content = event.content()
         if content is None:
             raise PermanentError(errors.UNFORESEEN, "the content was deleted by the retention rule")
-        handle = handlers.find(event.event_type)
+        handle = find_handler(event.event_type)
         try:
             payload = strict_json.parse(content)
         except strict_json.BadJson as error:
@@ -126,7 +144,7 @@ def note_lost(events: Sequence[InboundEvent]) -> None:
         EventAttempt(event=event, error_code=errors.UNFORESEEN.code, detail=detail) for event in events
     )
     for event in events:
-        notices.about_failure(event, code, {})
+        notices.about_failure(event, errors.UNFORESEEN.code, {})
 
 
 def retry(events: "QuerySet[InboundEvent]", by: Any) -> int:
