@@ -71,32 +71,32 @@ EVENTS = Queue(
 IMAGES = Queue(
     name="images",
     model="scalepoint_integration.ImagePull",
-    ready="scalepoint_integration.images.ready",
-    work="scalepoint_integration.images.pull",
+    ready="scalepoint_integration.fetching.images.ready",
+    work="scalepoint_integration.fetching.images.pull",
     batch=1,
     celery=_IMAGES,
 )
 SETTLEMENTS = Queue(
     name="settlements",
     model="scalepoint_integration.SettlementPull",
-    ready="scalepoint_integration.settlements.ready",
-    work="scalepoint_integration.settlements.pull",
+    ready="scalepoint_integration.fetching.settlements.ready",
+    work="scalepoint_integration.fetching.settlements.pull",
     batch=1,
     celery=_IMAGES,
 )
 OUTBOUND = Queue(
     name="outbound",
     model="scalepoint_integration.OutboundEvent",
-    ready="scalepoint_integration.outbox.sendable",
-    work="scalepoint_integration.outbox.send",
+    ready="scalepoint_integration.sending.outbox.sendable",
+    work="scalepoint_integration.sending.outbox.send",
     batch=1,
     celery=_OUTBOUND,
 )
 NOTICES = Queue(
     name="notices",
     model="scalepoint_integration.Notice",
-    ready="scalepoint_integration.notices.ready",
-    work="scalepoint_integration.notices.send",
+    ready="scalepoint_integration.sending.notifications.ready",
+    work="scalepoint_integration.sending.notifications.send",
     batch=500,
     # One mail; also for those that could not be sent before: an outage of the mail server must not end in fifty mails.
     together=("user_id", "kind"),
@@ -107,7 +107,7 @@ QUEUES = (EVENTS, IMAGES, SETTLEMENTS, OUTBOUND, NOTICES)
 # Alone it is enough: every ring may be lost.
 SWEEP = Periodic("sweep", "scalepoint_integration.upkeep.sweep.sweep", 10.0, _MAIN)
 # Does nothing where no connection fetches. While one does, each turn rings for the next.
-POLL = Periodic("poll", "scalepoint_integration.poller.drain", 30.0, _POLL)
+POLL = Periodic("poll", "scalepoint_integration.receiving.poller.drain", 30.0, _POLL)
 WATCH = Periodic("watch", "scalepoint_integration.upkeep.watch.watch", 3600.0, _MAIN)
 PRUNE = Periodic("prune", "scalepoint_integration.upkeep.prune.prune", 3600.0, _MAIN)
 PERIODIC = (SWEEP, POLL, WATCH, PRUNE)

@@ -5,8 +5,8 @@ A regular expression, because an address without its last slash must not be redi
 
 from django.urls import re_path
 
-from scalepoint_integration.api.token_view import TokenView
-from scalepoint_integration.api.views import EventView
+from scalepoint_integration.receiving.endpoint import EventView
+from scalepoint_integration.receiving.token_endpoint import TokenView
 
 app_name = "scalepoint"
 urlpatterns = [

@@ -63,7 +63,7 @@ def prepare(scalepoint_url: str) -> dict[str, Any]:
 
 def _make_key() -> tuple[str, str]:
     """Who we are at the stand-in, and the certificate to register there."""
-    from scalepoint_integration import keys
+    from scalepoint_integration.client import keys
     from scalepoint_integration.models import Connection
 
     key = keys.make_key(Connection.objects.get())
@@ -306,8 +306,8 @@ def _answer() -> None:
     """What an office would send: a message on a case, and that a payment was processed."""
     from django.contrib.auth.models import User
 
-    from scalepoint_integration import outbox
     from scalepoint_integration.models import Payment
+    from scalepoint_integration.sending import outbox
 
     payment = Payment.objects.select_related("settlement__case").order_by("pk").first()
     if payment:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from scalepoint_integration import keys, outbox
+from scalepoint_integration.client import keys
 from scalepoint_integration.models import (
     Case,
     Connection,
@@ -25,6 +25,7 @@ from scalepoint_integration.models import (
     Settlement,
     SettlementPull,
 )
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.simulator import server as simulator
 from scalepoint_integration.simulator import webhooks
 from settings.processes import free_port, is_free

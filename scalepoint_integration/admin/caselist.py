@@ -29,9 +29,11 @@ from django.views.decorators.http import require_POST
 from crm.admin.base import ResponsibleFilter, active, badge
 from crm.formats import NOTHING, day, when
 from crm.models import InsuranceCompany, Team
-from scalepoint_integration import errors, export, figures, lifecycle, settlements
+from scalepoint_integration import errors
 from scalepoint_integration.admin.big_tables import CAP, BigTableAdmin
 from scalepoint_integration.errors import describe
+from scalepoint_integration.fetching import settlements
+from scalepoint_integration.handling import lifecycle
 from scalepoint_integration.models import (
     Case,
     ImagePull,
@@ -39,7 +41,7 @@ from scalepoint_integration.models import (
     SavedView,
     Service,
 )
-from scalepoint_integration.office import casework
+from scalepoint_integration.office import casework, export, figures
 from scalepoint_integration.office.search import matches
 
 LOOKS = {

@@ -35,15 +35,16 @@ from django.utils.translation import gettext_lazy, ngettext
 from crm.admin.base import active
 from crm.formats import DATE_INPUTS, NOTHING, day, in_words, moment
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import errors, followup, lifecycle, timeline
+from scalepoint_integration import errors
 from scalepoint_integration.admin import event_page, money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.admin.places import links
 from scalepoint_integration.errors import Problem, describe
+from scalepoint_integration.handling import followup, lifecycle
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
-from scalepoint_integration.office import casework
+from scalepoint_integration.office import casework, timeline
 from scalepoint_integration.office.anonymise import anonymise
 from scalepoint_integration.workqueue import QueueError
 from tasks.models import Task, TaskContact, TaskImage

@@ -13,12 +13,12 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import OfficeAdmin, badge
 from crm.formats import NOTHING, moment
-from scalepoint_integration import poller
 from scalepoint_integration.admin.key import ClientKeyInline, may_manage_keys
-from scalepoint_integration.checklist import endpoint_address
+from scalepoint_integration.client.keys import certificate_for_scalepoint, make_key
 from scalepoint_integration.errors import describe
-from scalepoint_integration.keys import certificate_for_scalepoint, make_key
 from scalepoint_integration.models import ClientKey, Connection
+from scalepoint_integration.office.checklist import endpoint_address
+from scalepoint_integration.receiving import poller
 
 _LOOKS = {
     Connection.Switch.ON: ("good", "✔"),

@@ -20,7 +20,7 @@ from crm.models import InsuranceCompany
 from scalepoint_integration import errors
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
 from scalepoint_integration.errors import describe
-from scalepoint_integration.handlers.assignment import TITLE_LIMIT
+from scalepoint_integration.handling.assignment import TITLE_LIMIT
 from scalepoint_integration.handling.dry_run import Foreseen, foresee
 from scalepoint_integration.models import Case, Connection, DefaultValues, case_name, registers
 from scalepoint_integration.models.connection import DIMENSIONS

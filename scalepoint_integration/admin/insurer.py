@@ -31,8 +31,8 @@ from crm.models import InsuranceCompany, SecurityToken
 from scalepoint_integration import errors, events
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event_page import in_words
-from scalepoint_integration.figures import figures_of
 from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
+from scalepoint_integration.office.figures import figures_of
 
 _APP = "scalepoint_integration"
 # How long an old token lives on when a new one is there, unless somebody chooses another day.

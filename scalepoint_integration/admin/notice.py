@@ -11,11 +11,11 @@ from django.utils.translation import ngettext
 
 from crm.admin.base import badge
 from crm.formats import NOTHING, when
-from scalepoint_integration import notices
 from scalepoint_integration.admin.big_tables import BigTableAdmin, queue_state
 from scalepoint_integration.admin.pages import told_in_words
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Notice
+from scalepoint_integration.sending import notifications
 
 
 class NoticeAdmin(BigTableAdmin):
@@ -44,7 +44,7 @@ class NoticeAdmin(BigTableAdmin):
 
     @admin.action(description=_("Send the chosen mails again that failed"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[Notice]") -> None:
-        count = notices.retry(queryset)
+        count = notifications.retry(queryset)
         self.message_user(
             request, ngettext("%d mail is tried again now.", "%d mails are tried again now.", count) % count
         )

@@ -14,12 +14,12 @@ from django.views.decorators.http import require_POST
 
 from crm.admin.base import badge
 from crm.formats import NOTHING, when
-from scalepoint_integration import outbox
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event import ReadOnlyAdmin, todo_steps
 from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Connection, OutboundEvent
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.workqueue import QueueError
 
 

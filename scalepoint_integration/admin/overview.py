@@ -23,15 +23,16 @@ from crm.admin.base import badge
 from crm.formats import day, duration, when
 from crm.history import Entry
 from crm.models import InsuranceCompany
-from scalepoint_integration import errors, figures, queues
+from scalepoint_integration import errors, queues
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow
 from scalepoint_integration.admin.places import links as links_to
-from scalepoint_integration.connections import State, connection_state, turn_switch
 from scalepoint_integration.errors import describe
-from scalepoint_integration.figures import Scope
 from scalepoint_integration.models import Case, Connection, Overview, heartbeat
-from scalepoint_integration.silence import Silence, silent
+from scalepoint_integration.office import figures
+from scalepoint_integration.office.connections import State, connection_state, turn_switch
+from scalepoint_integration.office.figures import Scope
+from scalepoint_integration.office.silence import Silence, silent
 from scalepoint_integration.workqueue.drain import drain
 
 _APP = "scalepoint_integration"

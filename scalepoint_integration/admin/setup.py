@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import badge
 from crm.formats import when
-from scalepoint_integration import mail
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
-from scalepoint_integration.checklist import Row, Status, endpoint_address, holding_back, message_to_it, rows
-from scalepoint_integration.connections import turn_switch
 from scalepoint_integration.models import Connection, ScalepointMail, Setup
+from scalepoint_integration.office import letter
+from scalepoint_integration.office.checklist import Row, Status, endpoint_address, holding_back, message_to_it, rows
+from scalepoint_integration.office.connections import turn_switch
 
 if TYPE_CHECKING:
     ConnectionForm = forms.ModelForm[Connection]
@@ -53,7 +53,7 @@ class CompanyForm(ConnectionForm):
 
     class Meta:
         model = Connection
-        fields = mail.FACTS
+        fields = letter.FACTS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -161,23 +161,23 @@ class SetupAdmin(PageAdmin):
         wanted = request.POST.get("do", "") if request.method == "POST" else ""
         given = request.POST if request.method == "POST" else request.GET
         language = given.get("language", "")
-        if language not in mail.LANGUAGES:
+        if language not in letter.LANGUAGES:
             language = "da" if (get_language() or "").startswith("da") else "en"
 
         company = CompanyForm(request.POST if wanted == "company" else None, instance=connection)
         if wanted == "company" and company.is_valid():
-            _save(request, connection, *mail.FACTS)
+            _save(request, connection, *letter.FACTS)
             self.log_change(request, connection, gettext("Changed who we are in the mail to Scalepoint."))
             return HttpResponseRedirect(f"{_mail_page(connection)}&language={language}")
 
         if wanted == "company":
             connection.refresh_from_db()  # the form has written on it what was not valid
-        complete = not mail.missing_facts(connection)
+        complete = not letter.missing_facts(connection)
         form, problem = self._letter(request, connection, language, wanted), ""
         try:
             if complete and self._dispatched(request, connection, form, wanted):
                 return _back(connection)
-        except mail.MailRefused as refused:
+        except letter.MailRefused as refused:
             problem = str(refused)
         text = form.cleaned_data if form.is_valid() else form.initial
         context = {
@@ -187,11 +187,11 @@ class SetupAdmin(PageAdmin):
             "form": form,
             "preview": form.cleaned_data if wanted == "preview" and form.is_valid() and not problem else None,
             "sender": settings.DEFAULT_FROM_EMAIL,
-            "mailto": "" if problem or form.errors else mail.mailto(text["recipient"], text["subject"], text["body"]),
+            "mailto": "" if problem or form.errors else letter.mailto(text["recipient"], text["subject"], text["body"]),
             "problem": problem,
             "language": language,
-            "languages": mail.LANGUAGES,
-            "nowhere": settings.EMAIL_BACKEND.split(".")[-2] in _NOWHERE,
+            "languages": letter.LANGUAGES,
+            "nowhere": mail.backend().split(".")[-2] in _NOWHERE,
             "mails": _mails(connection),
         }
         return self.render(request, "scalepoint/setup_mail.html", _("Send mail to Scalepoint"), context)
@@ -203,7 +203,7 @@ class SetupAdmin(PageAdmin):
         return self.render(request, "scalepoint/setup_sent.html", _("Mail to Scalepoint"), context)
 
     def _letter(self, request: HttpRequest, connection: Connection, language: str, wanted: str) -> MailForm:
-        draft = mail.compose(connection, endpoint_address(connection, request.build_absolute_uri("/")), language)
+        draft = letter.compose(connection, endpoint_address(connection, request.build_absolute_uri("/")), language)
         former = connection.mails.exclude(recipient="").values_list("recipient", flat=True).first()
         initial = {"recipient": former or "", "subject": draft.subject, "body": draft.body}
         form = MailForm(request.POST if wanted in ("preview", "send", "outside") else None, initial=initial)
@@ -218,13 +218,13 @@ class SetupAdmin(PageAdmin):
             return False
         text = form.cleaned_data if form.is_bound else form.initial
         if wanted not in ("send", "outside"):
-            mail.refuse_secrets(text["recipient"], text["subject"], text["body"])
+            letter.refuse_secrets(text["recipient"], text["subject"], text["body"])
             return False
         if wanted == "send":
-            mail.send(connection, request.user, **text, now=timezone.now())
+            letter.send(connection, request.user, **text, now=timezone.now())
             told = gettext("The mail is sent to %(recipient)s. Now we wait for Scalepoint.") % text
         else:
-            mail.sent_outside(connection, request.user, **text)
+            letter.sent_outside(connection, request.user, **text)
             told = gettext("It is written down that you have sent the mail yourself. Now we wait for Scalepoint.")
         messages.success(request, told)
         return True

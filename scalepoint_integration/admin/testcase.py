@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 
 from crm.models import InsuranceCompany
 from scalepoint_integration.admin.pages import PageAdmin, allow, connection_of
-from scalepoint_integration.checklist import endpoint_address
 from scalepoint_integration.models import Connection, TestCase
+from scalepoint_integration.office.checklist import endpoint_address
 from scalepoint_integration.test_cases import cleanup, examples, outcome
 from scalepoint_integration.test_cases.send import NoToken, Sent, payloads, send
 

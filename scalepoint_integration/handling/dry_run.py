@@ -8,8 +8,8 @@ from django.db import transaction
 from crm.models import Customer, InsuranceCompany
 from scalepoint_integration import errors
 from scalepoint_integration.adapter import Defaults, fitting, get_adapter
-from scalepoint_integration.handlers.assignment import TITLE_LIMIT, name_values
 from scalepoint_integration.handling import defaults
+from scalepoint_integration.handling.assignment import TITLE_LIMIT, name_values
 from scalepoint_integration.models import Connection, case_name
 from scalepoint_integration.payloads.assignment import CaseFacts, ServiceFacts
 from scalepoint_integration.workqueue import NeedsPerson

@@ -13,12 +13,13 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from scalepoint_integration import errors, notices, queues, workqueue
+from scalepoint_integration import errors, queues, workqueue
 from scalepoint_integration import events as table
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection, EventAttempt, InboundEvent
 from scalepoint_integration.models.event import COLUMNS
 from scalepoint_integration.payloads import strict_json
+from scalepoint_integration.sending import notifications
 from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, NotForUs, PermanentError
 from scalepoint_integration.workqueue.doorbell import ring
 from scalepoint_integration.workqueue.drain import work
@@ -134,7 +135,7 @@ def _note_try(event: InboundEvent, error: BaseException, *, final: bool) -> None
         event=event, error_code=said["error_code"], error_facts=said["error_facts"], detail=said["last_error"]
     )
     if final:
-        notices.about_failure(event, said["error_code"], said["error_facts"])
+        notifications.about_failure(event, said["error_code"], said["error_facts"])
 
 
 def note_lost(events: Sequence[InboundEvent]) -> None:
@@ -144,7 +145,7 @@ def note_lost(events: Sequence[InboundEvent]) -> None:
         EventAttempt(event=event, error_code=errors.UNFORESEEN.code, detail=detail) for event in events
     )
     for event in events:
-        notices.about_failure(event, errors.UNFORESEEN.code, {})
+        notifications.about_failure(event, errors.UNFORESEEN.code, {})
 
 
 def retry(events: "QuerySet[InboundEvent]", by: Any) -> int:

@@ -7,8 +7,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, followup
 from scalepoint_integration.adapter import get_adapter
+from scalepoint_integration.handling import cases, followup
 from scalepoint_integration.models import Case, EventAttempt, InboundEvent, OutboundEvent
 from scalepoint_integration.office.casework import locked, tasks_of
 from scalepoint_integration.payloads.assignment import Address, CaseFacts

@@ -16,10 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, errors, events, followup, lifecycle, outbox, queues, workqueue
+from scalepoint_integration import errors, events, queues, workqueue
 from scalepoint_integration.adapter import get_adapter
-from scalepoint_integration.handlers import assignment
-from scalepoint_integration.handling import run
+from scalepoint_integration.handling import assignment, cases, followup, lifecycle, run
 from scalepoint_integration.models import (
     Case,
     ImagePull,
@@ -30,6 +29,7 @@ from scalepoint_integration.models import (
     Service,
     UserSettings,
 )
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.workqueue import NeedsPerson
 from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task

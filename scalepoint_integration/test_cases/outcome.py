@@ -6,9 +6,9 @@ from typing import Any
 from django.utils.translation import gettext
 
 from crm import formats
-from scalepoint_integration import notices
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.models import Case, ImagePull, InboundEvent
+from scalepoint_integration.sending import notifications
 from scalepoint_integration.test_cases.examples import UNKNOWN_TOKEN
 from scalepoint_integration.test_cases.send import Sent
 
@@ -50,7 +50,7 @@ def steps(sent: Sent) -> list[Step]:
     found += _images(case)
     if not case.is_open:
         found.append(Step("good", gettext("The case was closed again: %(how)s") % {"how": case.get_status_display()}))
-    for person in notices.would_be_told(case) if case.customer else ():
+    for person in notifications.would_be_told(case) if case.customer else ():
         found.append(Step("good", gettext("Mail to %(person)s (shown, not sent)") % {"person": person}))
     return found
 

@@ -12,11 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import InsuranceCompany
-from scalepoint_integration import adapter, errors, images, workqueue
-from scalepoint_integration.api.views import TEST_MARK, EventView
+from scalepoint_integration import adapter, errors, workqueue
 from scalepoint_integration.errors import Problem, describe
+from scalepoint_integration.fetching import images
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent
+from scalepoint_integration.receiving.endpoint import TEST_MARK, EventView
 from scalepoint_integration.test_cases.examples import EXAMPLES, UNKNOWN_TOKEN, Event, make_twins
 
 PREFIX = "TEST-"

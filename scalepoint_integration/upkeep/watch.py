@@ -2,9 +2,9 @@
 
 from django.utils import timezone
 
-from scalepoint_integration import notices
 from scalepoint_integration.models import Connection
-from scalepoint_integration.silence import silent
+from scalepoint_integration.office.silence import silent
+from scalepoint_integration.sending import notifications
 
 
 def watch() -> None:
@@ -13,4 +13,4 @@ def watch() -> None:
     for connection in Connection.objects.filter(switch=Connection.Switch.ON):
         for silence in silent(connection, now):
             since = timezone.localtime(silence.last).date().isoformat()
-            notices.about_silence(connection, silence.insurer, silence.days, since)
+            notifications.about_silence(connection, silence.insurer, silence.days, since)

@@ -23,14 +23,14 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from crm.models import Customer, SecurityToken
-from scalepoint_integration import outbox, poller, queues
-from scalepoint_integration.api import issued
+from scalepoint_integration import queues
 from scalepoint_integration.client import token
+from scalepoint_integration.client.keys import make_key
 from scalepoint_integration.errors import CATALOGUE, describe
-from scalepoint_integration.keys import make_key
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, OutboundEvent, Refusal, SettlementPull
 from scalepoint_integration.payloads.envelope import read_envelope
-from scalepoint_integration.receiving import store
+from scalepoint_integration.receiving import issued, poller, store
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.workqueue import PermanentError
 from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task

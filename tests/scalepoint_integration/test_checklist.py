@@ -9,8 +9,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
-from scalepoint_integration.checklist import Row, Status, holding_back, message_to_it, rows
 from scalepoint_integration.models import Case, Connection, Heartbeat, InboundEvent, ScalepointMail
+from scalepoint_integration.office.checklist import Row, Status, holding_back, message_to_it, rows
 from scalepoint_integration.upkeep.sweep import sweep
 from tests.world import World, assignment, handle
 

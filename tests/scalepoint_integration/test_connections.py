@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from crm.models import SecurityToken
-from scalepoint_integration.connections import State, connection_state
 from scalepoint_integration.models import Heartbeat, ScalepointMail
+from scalepoint_integration.office.connections import State, connection_state
 from tests.scalepoint_integration.test_figures import NOW, ago, make_event
 from tests.world import World
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import InsuranceCompany
-from scalepoint_integration import cases, queues
+from scalepoint_integration import queues
 from scalepoint_integration.checks import check_settings
-from scalepoint_integration.handling import defaults
+from scalepoint_integration.handling import cases, defaults
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, registers
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import LeaseLost

@@ -8,8 +8,6 @@ import pytest
 from django.contrib.auth import get_user_model
 from pytest_django import DjangoAssertNumQueries
 
-from scalepoint_integration import figures
-from scalepoint_integration.figures import Cause, Scope
 from scalepoint_integration.models import (
     Case,
     Connection,
@@ -17,6 +15,8 @@ from scalepoint_integration.models import (
     InboundEvent,
     Service,
 )
+from scalepoint_integration.office import figures
+from scalepoint_integration.office.figures import Cause, Scope
 from tasks.models import Task
 from tests.world import World
 

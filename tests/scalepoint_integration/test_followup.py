@@ -14,8 +14,9 @@ from django.utils import translation
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from crm.models import Customer
-from scalepoint_integration import followup, lifecycle, signals
+from scalepoint_integration import signals
 from scalepoint_integration.adapter import get_adapter
+from scalepoint_integration.handling import followup, lifecycle
 from scalepoint_integration.models import (
     Case,
     CaseAttachment,

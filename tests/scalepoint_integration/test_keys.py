@@ -12,7 +12,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from scalepoint_integration.keys import make_key
+from scalepoint_integration.client.keys import make_key
 from scalepoint_integration.models import ClientKey, Connection
 from tests.world import World
 

@@ -15,9 +15,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import SecurityToken
-from scalepoint_integration import mail
-from scalepoint_integration.keys import make_key
+from scalepoint_integration.client.keys import make_key
 from scalepoint_integration.models import Connection, ScalepointMail
+from scalepoint_integration.office import letter as mail
 from tests.world import NORD_TOKEN, SECRET, World
 
 ROOT = Path(__file__).resolve().parents[2]

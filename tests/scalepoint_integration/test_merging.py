@@ -14,9 +14,9 @@ from django.db import close_old_connections, connection, connections, transactio
 from django.utils import timezone
 
 from crm.models import Customer
-from scalepoint_integration import lifecycle, queues, workqueue
-from scalepoint_integration.handlers import message as message_handler
-from scalepoint_integration.handling import run
+from scalepoint_integration import queues, workqueue
+from scalepoint_integration.handling import lifecycle, run
+from scalepoint_integration.handling import message as message_handler
 from scalepoint_integration.models import (
     Case,
     CaseMessage,

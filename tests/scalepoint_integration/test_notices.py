@@ -12,10 +12,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import Team
-from scalepoint_integration import notices, queues
+from scalepoint_integration import queues
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, UserSettings
 from scalepoint_integration.office import casework
+from scalepoint_integration.sending import notifications
 from scalepoint_integration.upkeep.watch import watch
 from scalepoint_integration.workqueue.drain import drain
 from tests.world import World, assignment, handle, merged
@@ -150,15 +151,15 @@ def test_nobody_is_told_of_a_test(told: World) -> None:
     Notice.objects.all().delete()
     case = Case.objects.get()
     case.is_test = True
-    notices.about_case(case)
+    notifications.about_case(case)
     assert not Notice.objects.exists()
-    assert [str(person) for person in notices.would_be_told(case)] == ["mette"]
+    assert [str(person) for person in notifications.would_be_told(case)] == ["mette"]
 
 
 @pytest.mark.django_db
 def test_a_silence_is_told_once(told: World) -> None:
     for _hour in range(3):
-        notices.about_silence(told.connection, told.nord, 4, "2031-05-06")
+        notifications.about_silence(told.connection, told.nord, 4, "2031-05-06")
     assert drain(queues.NOTICES) == 1
     assert "Nord Forsikring (eksempel)" in mail.outbox[0].subject
     assert "4 working days" in mail.outbox[0].body

@@ -18,9 +18,9 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from pytest_django import Settings
 
-from scalepoint_integration.keys import make_key
+from scalepoint_integration.client.keys import make_key
 from scalepoint_integration.models import Notice, OutboundEvent, Refusal, ScalepointMail
-from scalepoint_integration.roles import ROLES, Role, permissions_of, set_up
+from scalepoint_integration.office.roles import ROLES, Role, permissions_of, set_up
 from tasks.models import Task
 from tasks.services import attach_image
 from tests.world import World, assignment, handle

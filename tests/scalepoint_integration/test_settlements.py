@@ -10,12 +10,13 @@ import pytest
 from django.db import connection as database
 from pytest_httpserver import HTTPServer
 
-from scalepoint_integration import client, errors, queues, settlements, workqueue
+from scalepoint_integration import client, errors, queues, workqueue
+from scalepoint_integration.fetching import settlements
+from scalepoint_integration.fetching.settlements import fetch_again
 from scalepoint_integration.models import Case, Connection, Revision, SettlementPull
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.revision import Revision as Facts
 from scalepoint_integration.payloads.revision import parse
-from scalepoint_integration.settlements import fetch_again
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from scalepoint_integration.workqueue.drain import drain

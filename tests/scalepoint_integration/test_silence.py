@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from scalepoint_integration import silence
 from scalepoint_integration.checks import check_settings
 from scalepoint_integration.models import Connection
-from scalepoint_integration.silence import Silence, silent
+from scalepoint_integration.office import silence
+from scalepoint_integration.office.silence import Silence, silent
 from tests.scalepoint_integration.test_figures import COPENHAGEN, NOW, make_case, make_event
 from tests.world import World
 

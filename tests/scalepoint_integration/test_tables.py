@@ -12,11 +12,12 @@ from django.test import Client
 from django.utils import timezone, translation
 from django.utils.module_loading import import_string
 
-from scalepoint_integration import errors, events, timeline
+from scalepoint_integration import errors, events
 from scalepoint_integration.admin.places import links
 from scalepoint_integration.errors import CATALOGUE, Error, Place
 from scalepoint_integration.events import EVENTS, EventType
 from scalepoint_integration.models import Case, CaseNote, InboundEvent
+from scalepoint_integration.office import timeline
 from tests.world import FIXTURES, World, assignment, handle, receive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +65,7 @@ def test_what_a_type_names_is_there(row: EventType) -> None:
     with translation.override("da"):
         assert english != events.words(row.name) != row.name
     # Only what is kept to be read says so.
-    assert bool(row.sentence) == (row.handler == "scalepoint_integration.handlers.note.handle")
+    assert bool(row.sentence) == (row.handler == "scalepoint_integration.handling.note.handle")
 
 
 def test_a_type_is_called_alike_everywhere() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
-from scalepoint_integration import poller
 from scalepoint_integration.errors import describe
 from scalepoint_integration.models import Connection
+from scalepoint_integration.receiving import poller
 
 logger = logging.getLogger(__name__)
 

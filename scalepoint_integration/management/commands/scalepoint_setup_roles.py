@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from scalepoint_integration.roles import ROLES, NotMigrated, set_up
+from scalepoint_integration.office.roles import ROLES, NotMigrated, set_up
 
 
 class Command(BaseCommand):

@@ -17,8 +17,8 @@ from openpyxl import load_workbook
 from pytest_django import DjangoAssertNumQueries
 
 from crm import masks
-from scalepoint_integration import export
 from scalepoint_integration.models import Case, ImagePull
+from scalepoint_integration.office import export
 from tests.scalepoint_integration.admin.office import client_of, make
 from tests.scalepoint_integration.admin.test_caselist import LIST, act
 from tests.world import NORD_TOKEN, SYD_TOKEN, World, assignment, handle

@@ -12,8 +12,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from crm.models import InsuranceCompany, SecurityToken
-from scalepoint_integration.figures import figures_of
 from scalepoint_integration.models import Case, InboundEvent, Refusal
+from scalepoint_integration.office.figures import figures_of
 from tests.crm.browser import form
 from tests.world import NORD_TOKEN, World, assignment, handle, merged
 

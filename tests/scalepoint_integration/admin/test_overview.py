@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from crm.formats import duration
 from scalepoint_integration.models import Connection, Heartbeat, InboundEvent, Service
-from scalepoint_integration.silence import silent
+from scalepoint_integration.office.silence import silent
 from tasks.models import Task
 from tests.scalepoint_integration.test_figures import make_case, make_event
 from tests.world import SECRET, World, assignment, merged, receive

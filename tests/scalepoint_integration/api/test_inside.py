@@ -12,10 +12,10 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from scalepoint_integration import errors
-from scalepoint_integration.api import body, refusals
-from scalepoint_integration.api.deadline import deadline
-from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.models import InboundEvent, Refusal
+from scalepoint_integration.receiving import body, refusals
+from scalepoint_integration.receiving.deadline import deadline
+from scalepoint_integration.receiving.refusals import Refused
 from tests.live import PATH
 from tests.world import NORD_TOKEN, World, assignment
 

@@ -13,9 +13,9 @@ from django.core.signing import TimestampSigner
 from django.utils import timezone
 
 from crm.models import SecurityToken
-from scalepoint_integration.api import issued
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection, InboundEvent, Refusal
+from scalepoint_integration.receiving import issued
 from tests.live import PATH, Site
 from tests.world import CONTRACT, NORD_TOKEN, SECRET, SYD_TOKEN, World, assignment
 

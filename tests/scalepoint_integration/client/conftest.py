@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from scalepoint_integration.client import token
-from scalepoint_integration.keys import make_key
+from scalepoint_integration.client.keys import make_key
 from scalepoint_integration.models import ClientKey, Connection
 from tests.world import World
 

@@ -21,7 +21,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from scalepoint_integration.client import token
-from scalepoint_integration.keys import certificate_for_scalepoint, make_key
+from scalepoint_integration.client.keys import certificate_for_scalepoint, make_key
 from scalepoint_integration.models import ClientKey, Connection
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tests.scalepoint_integration.client.conftest import BEARER, CLIENT_ID, each_in_turn, give_tokens, json_response

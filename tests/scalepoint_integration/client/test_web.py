@@ -207,7 +207,7 @@ def test_a_certificate_that_nobody_vouches_for(connection: Connection, quick: Qu
 
 @pytest.fixture
 def certificate(connection: Connection, tmp_path_factory: pytest.TempPathFactory) -> str:
-    from scalepoint_integration.keys import make_key
+    from scalepoint_integration.client.keys import make_key
 
     key = make_key(connection)
     path = tmp_path_factory.mktemp("tls") / "both.pem"

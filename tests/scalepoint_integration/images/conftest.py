@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from scalepoint_integration.images.fetch import fetch
+from scalepoint_integration.fetching.fetch import fetch
 from scalepoint_integration.simulator import server as simulator
 from tests.scalepoint_integration.images.listeners import Listener
 

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from scalepoint_integration.images.addresses import is_local, is_public
-from scalepoint_integration.images.fetch import fetch
+from scalepoint_integration.fetching.addresses import is_local, is_public
+from scalepoint_integration.fetching.fetch import fetch
 from scalepoint_integration.simulator.pictures import draw
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tests.scalepoint_integration.images.hostile_urls import HOSTILE

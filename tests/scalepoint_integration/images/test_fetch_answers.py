@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from scalepoint_integration.images.fetch import fetch
-from scalepoint_integration.images.picture import read_picture
+from scalepoint_integration.fetching.fetch import fetch
+from scalepoint_integration.fetching.picture import read_picture
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tests.scalepoint_integration.images.listeners import NAME, OK, Listener, drip
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from scalepoint_integration.images.fetch import fetch
+from scalepoint_integration.fetching.fetch import fetch
 from scalepoint_integration.workqueue import RetryableError
 from tests.scalepoint_integration.images.listeners import NAME, Listener, drip
 

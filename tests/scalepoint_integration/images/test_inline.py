@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scalepoint_integration.images.picture import decode_inline
+from scalepoint_integration.fetching.picture import decode_inline
 from scalepoint_integration.workqueue import PermanentError
 
 calm = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, PngImagePlugin
 
-from scalepoint_integration.images.picture import read_picture
+from scalepoint_integration.fetching.picture import read_picture
 from scalepoint_integration.simulator.pictures import draw
 from scalepoint_integration.workqueue import PermanentError
 

@@ -10,7 +10,8 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from scalepoint_integration import images, queues, workqueue
+from scalepoint_integration import queues, workqueue
+from scalepoint_integration.fetching import images
 from scalepoint_integration.models import Case, ImagePull, InboundEvent
 from scalepoint_integration.simulator import server as simulator
 from scalepoint_integration.simulator.pictures import draw

@@ -1,7 +1,7 @@
 from django.contrib.auth import get_user_model
 
-from scalepoint_integration.connections import turn_switch
 from scalepoint_integration.models import Connection
+from scalepoint_integration.office.connections import turn_switch
 from tests.world import World
 
 

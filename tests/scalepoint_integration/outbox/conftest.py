@@ -6,8 +6,9 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
-from scalepoint_integration import client, outbox
+from scalepoint_integration import client
 from scalepoint_integration.models import Case, OutboundEvent
+from scalepoint_integration.sending import outbox
 from tests.world import World, make_world
 
 SWITCHES = ("send_case_number", "send_messages", "send_payment_status", "send_files", "send_invoices")

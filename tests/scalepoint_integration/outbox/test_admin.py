@@ -10,8 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from scalepoint_integration import errors, outbox, poller, queues
+from scalepoint_integration import errors, queues
 from scalepoint_integration.models import Connection, OutboundEvent
+from scalepoint_integration.receiving import poller
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.workqueue import PermanentError
 from scalepoint_integration.workqueue.drain import drain
 from tests.scalepoint_integration.outbox.conftest import Scalepoint, make_case, sender

@@ -9,9 +9,9 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from scalepoint_integration import outbox
 from scalepoint_integration.models import OutboundEvent
-from scalepoint_integration.outbox.bodies import body, check_expense, event_type, plain, shown
+from scalepoint_integration.sending import outbox
+from scalepoint_integration.sending.bodies import body, check_expense, event_type, plain, shown
 from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
 from tests.scalepoint_integration.outbox.conftest import make_case, sender
 from tests.world import World

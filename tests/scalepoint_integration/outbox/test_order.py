@@ -8,8 +8,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from scalepoint_integration import errors, outbox, queues, workqueue
+from scalepoint_integration import errors, queues, workqueue
 from scalepoint_integration.models import OutboundEvent
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from scalepoint_integration.workqueue.drain import drain

@@ -11,9 +11,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import SecurityToken
-from scalepoint_integration import errors, outbox, queues
+from scalepoint_integration import errors, queues
 from scalepoint_integration.adapter import Adapter
 from scalepoint_integration.models import Case, OutboundEvent
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.upkeep.prune import prune
 from scalepoint_integration.workqueue import PermanentError
 from scalepoint_integration.workqueue.drain import drain, due

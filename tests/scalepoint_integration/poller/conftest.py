@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.db import connection as database
 
-from scalepoint_integration import client, poller
+from scalepoint_integration import client
 from scalepoint_integration.client import Batch
 from scalepoint_integration.models import Connection
+from scalepoint_integration.receiving import poller
 from tests.world import World, make_world
 
 

@@ -12,9 +12,10 @@ from django.db import connection as database
 from django.utils import timezone
 from pytest_django import Settings
 
-from scalepoint_integration import client, errors, poller, queues
+from scalepoint_integration import client, errors, queues
 from scalepoint_integration.client import Batch
 from scalepoint_integration.models import Connection, InboundEvent
+from scalepoint_integration.receiving import poller
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tests.scalepoint_integration.poller.conftest import Queue, fetch, free_again, wrapped
 from tests.world import World, make_world

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from scalepoint_integration import errors, poller, queues
+from scalepoint_integration import errors, queues
 from scalepoint_integration.client import Batch
 from scalepoint_integration.models import Connection, InboundEvent, Refusal
-from scalepoint_integration.receiving import store
+from scalepoint_integration.receiving import poller, store
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task

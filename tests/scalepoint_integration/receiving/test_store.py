@@ -17,12 +17,11 @@ from pytest_django import Settings
 
 from crm.encryption import SecretUnreadable, decrypt_bytes, encrypt_bytes, is_current
 from scalepoint_integration import errors, queues
-from scalepoint_integration.api import refusals
 from scalepoint_integration.handling import run
 from scalepoint_integration.models import InboundEvent, Refusal
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import read_envelope
-from scalepoint_integration.receiving import store
+from scalepoint_integration.receiving import refusals, store
 from scalepoint_integration.workqueue.drain import drain
 from tests.world import FIXTURES, World, handle, make_world, receive
 

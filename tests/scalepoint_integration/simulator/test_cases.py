@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from crm.services import normalise_phone
-from scalepoint_integration.images.picture import decode_inline, read_picture
+from scalepoint_integration.fetching.picture import decode_inline, read_picture
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import parse
 from scalepoint_integration.payloads.envelope import find_events, read_envelope

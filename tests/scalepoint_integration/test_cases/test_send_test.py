@@ -9,9 +9,10 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany, SecurityToken
-from scalepoint_integration import outbox, queues
+from scalepoint_integration import queues
 from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, OutboundEvent, Refusal
 from scalepoint_integration.office import casework
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.test_cases import cleanup, examples, outcome
 from scalepoint_integration.test_cases.send import ADDRESS, NoToken, Sent, send
 from scalepoint_integration.workqueue.drain import drain

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crm import masks
-from scalepoint_integration import settlements
-from scalepoint_integration.handlers.common import lock_case
+from scalepoint_integration.fetching import settlements
+from scalepoint_integration.handling.common import lock_case
 from scalepoint_integration.models import (
     Expense,
     InboundEvent,

@@ -6,13 +6,13 @@ from django.http import HttpResponse, JsonResponse
 from rest_framework.request import Request
 
 from scalepoint_integration import errors
-from scalepoint_integration.api import body as bodies
-from scalepoint_integration.api import issued, refusals
-from scalepoint_integration.api.deadline import deadline
-from scalepoint_integration.api.proof import Unproven, basic_pair, prove_client
-from scalepoint_integration.api.refusals import Refused
-from scalepoint_integration.api.views import Endpoint, Seen
 from scalepoint_integration.conf import conf
+from scalepoint_integration.receiving import body as bodies
+from scalepoint_integration.receiving import issued, refusals
+from scalepoint_integration.receiving.deadline import deadline
+from scalepoint_integration.receiving.endpoint import Endpoint, Seen
+from scalepoint_integration.receiving.proof import Unproven, basic_pair, prove_client
+from scalepoint_integration.receiving.refusals import Refused
 
 _MAX_BYTES = 64 * 1024
 

@@ -14,8 +14,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
-from scalepoint_integration import errors, images, lifecycle, queues, workqueue
+from scalepoint_integration import errors, queues, workqueue
 from scalepoint_integration.adapter import Adapter, fitting
+from scalepoint_integration.fetching import images
+from scalepoint_integration.handling import lifecycle
 from scalepoint_integration.models import Case, CaseAttachment, CaseMessage, ImagePull, Service
 from scalepoint_integration.payloads.assignment import ImageRef
 from scalepoint_integration.payloads.attachments import may_be_picture

@@ -26,7 +26,7 @@ from certifi import where as certificates
 from scalepoint_integration import errors
 from scalepoint_integration.client.web import seconds_to_wait
 from scalepoint_integration.conf import conf
-from scalepoint_integration.images.addresses import PORTS, Place, is_public, parse
+from scalepoint_integration.fetching.addresses import PORTS, Place, is_public, parse
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 
 _REDIRECTS = {301, 302, 303, 307, 308}

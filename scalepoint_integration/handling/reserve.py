@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from scalepoint_integration.handlers.common import lock_case
+from scalepoint_integration.handling.common import lock_case
 from scalepoint_integration.models import InboundEvent, Reserve
 from scalepoint_integration.models.registers import Registers, newest
 from scalepoint_integration.payloads.reading import Node

@@ -18,8 +18,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from crm.masks import hide
-from scalepoint_integration import lifecycle
 from scalepoint_integration.errors import describe
+from scalepoint_integration.handling import lifecycle
 from scalepoint_integration.models import Case, Connection, ImagePull, Service
 from scalepoint_integration.payloads.assignment import CaseFacts
 

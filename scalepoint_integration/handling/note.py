@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext
 
 from scalepoint_integration import events
-from scalepoint_integration.handlers import common
+from scalepoint_integration.handling import common
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.payloads import notes
 

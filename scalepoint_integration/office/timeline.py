@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from crm import history
-from scalepoint_integration import cases, events
+from scalepoint_integration import events
 from scalepoint_integration.errors import describe
+from scalepoint_integration.handling import cases
 from scalepoint_integration.models import Case, EventAttempt, ImagePull, InboundEvent, OutboundEvent
 from scalepoint_integration.workqueue import QueueItem
 from tasks.models import Task

@@ -22,10 +22,10 @@ from crm.encryption import digests
 from crm.masks import last4
 from crm.models import SecurityToken
 from scalepoint_integration import errors
-from scalepoint_integration.api import issued
-from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.errors import Error
 from scalepoint_integration.models import Connection
+from scalepoint_integration.receiving import issued
+from scalepoint_integration.receiving.refusals import Refused
 
 _LAST_USED_EVERY = timedelta(minutes=1)
 

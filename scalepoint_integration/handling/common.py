@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from scalepoint_integration import cases, errors, followup
+from scalepoint_integration import errors
 from scalepoint_integration.adapter import get_adapter
+from scalepoint_integration.handling import cases, followup
 from scalepoint_integration.models import Case, CaseNote, InboundEvent
 from scalepoint_integration.payloads.caseblock import CaseBlock
 from scalepoint_integration.payloads.reading import Node

@@ -23,7 +23,7 @@ from django.utils import timezone
 from scalepoint_integration import adapter, client, errors, queues, workqueue
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Case, Connection, OutboundEvent
-from scalepoint_integration.outbox.bodies import body, check_expense, event_type, plain, shown
+from scalepoint_integration.sending.bodies import body, check_expense, event_type, plain, shown
 from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, PermanentError
 from scalepoint_integration.workqueue.doorbell import ring
 

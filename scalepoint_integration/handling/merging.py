@@ -10,7 +10,8 @@ from typing import Any
 
 from django.db.models import Model
 
-from scalepoint_integration import errors, lifecycle, signals, workqueue
+from scalepoint_integration import errors, signals, workqueue
+from scalepoint_integration.handling import lifecycle
 from scalepoint_integration.models import (
     Case,
     CaseAttachment,

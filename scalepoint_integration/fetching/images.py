@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from scalepoint_integration import errors, queues, workqueue
 from scalepoint_integration.adapter import get_adapter
 from scalepoint_integration.conf import conf
-from scalepoint_integration.images.fetch import fetch
-from scalepoint_integration.images.picture import decode_inline, read_picture
+from scalepoint_integration.fetching.fetch import fetch
+from scalepoint_integration.fetching.picture import decode_inline, read_picture
 from scalepoint_integration.models import ImagePull, Service
 from scalepoint_integration.payloads.assignment import ImageRef
 from scalepoint_integration.workqueue import LeaseLost, PermanentError, RetryableError

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from scalepoint_integration.handlers import common
+from scalepoint_integration.handling import common
 from scalepoint_integration.models import Case, CaseAttachment, InboundEvent
 from scalepoint_integration.payloads import attachments
 from scalepoint_integration.payloads.attachments import FileChange

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 import multipart
 
 from scalepoint_integration import errors
-from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.conf import conf
 from scalepoint_integration.payloads import strict_json
+from scalepoint_integration.receiving.refusals import Refused
 
 _FIELDS = ("payload", "event", "data")
 _CHUNK = 1 << 16

@@ -17,15 +17,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from scalepoint_integration import errors
-from scalepoint_integration.api import body as bodies
-from scalepoint_integration.api import refusals
-from scalepoint_integration.api.deadline import deadline
-from scalepoint_integration.api.proof import HeaderProof, Sender, Unproven, body_proof_allowed, prove_by_body
-from scalepoint_integration.api.refusals import Refused
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.payloads.envelope import NoEvent, body_tokens, find_events, read_envelope, with_images
-from scalepoint_integration.receiving import store
+from scalepoint_integration.receiving import body as bodies
+from scalepoint_integration.receiving import refusals, store
+from scalepoint_integration.receiving.deadline import deadline
+from scalepoint_integration.receiving.proof import HeaderProof, Sender, Unproven, body_proof_allowed, prove_by_body
+from scalepoint_integration.receiving.refusals import Refused
 
 logger = logging.getLogger(__name__)
 

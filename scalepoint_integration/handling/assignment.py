@@ -12,13 +12,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Customer, InsuranceCompany
-from scalepoint_integration import cases, errors, events, followup, images, lifecycle, notices, queues, signals
+from scalepoint_integration import errors, events, queues, signals
 from scalepoint_integration.adapter import Adapter, fitting, get_adapter
-from scalepoint_integration.handlers.common import NAMES
-from scalepoint_integration.handling import defaults
+from scalepoint_integration.fetching import images
+from scalepoint_integration.handling import cases, defaults, followup, lifecycle
+from scalepoint_integration.handling.common import NAMES
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service, case_name, registers
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
+from scalepoint_integration.sending import notifications
 from scalepoint_integration.workqueue import NeedsPerson, retry
 from scalepoint_integration.workqueue.doorbell import ring
 from tasks.models import Task
@@ -61,7 +63,7 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
             service.save(update_fields=["service_id", "reference", "facts"])
         raise
     if made:
-        notices.about_case(case)
+        notifications.about_case(case)
     signals.announce(signals.case_created if made else signals.case_updated, case)
 
 
@@ -150,7 +152,7 @@ def _put_in_inbox(case: Case, service: Service, adapter: Adapter) -> None:
     if case.status == Case.Status.NEEDS_ACTION:
         case.status = Case.Status.NEW
     case.save()
-    notices.about_case(case)
+    notifications.about_case(case)
     followup.apply(case, adapter)
 
 

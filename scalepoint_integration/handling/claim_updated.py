@@ -6,10 +6,11 @@ from typing import Any
 from django.utils.translation import gettext
 
 from crm.formats import NOTHING
-from scalepoint_integration import cases, errors, lifecycle, outbox
-from scalepoint_integration.handlers import common
+from scalepoint_integration import errors
+from scalepoint_integration.handling import cases, common, lifecycle
 from scalepoint_integration.models import InboundEvent, registers
 from scalepoint_integration.payloads import caseblock, claim
+from scalepoint_integration.sending import outbox
 from scalepoint_integration.signals import announce
 
 

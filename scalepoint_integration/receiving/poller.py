@@ -21,12 +21,11 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from scalepoint_integration import client, errors, queues
-from scalepoint_integration.api import refusals
 from scalepoint_integration.conf import conf
 from scalepoint_integration.models import Connection, InboundEvent
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import Envelope, NoEvent, find_events, read_envelope
-from scalepoint_integration.receiving import store
+from scalepoint_integration.receiving import refusals, store
 from scalepoint_integration.workqueue import LeaseLost, PermanentError, RetryableError
 from scalepoint_integration.workqueue.doorbell import answered, ring
 

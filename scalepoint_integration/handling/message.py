@@ -4,11 +4,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from scalepoint_integration import notices, signals
+from scalepoint_integration import signals
 from scalepoint_integration.adapter import fitting
-from scalepoint_integration.handlers import common
+from scalepoint_integration.handling import common
 from scalepoint_integration.models import CaseMessage, InboundEvent
 from scalepoint_integration.payloads import message
+from scalepoint_integration.sending import notifications
 
 _TEXTS = (
     "channel",
@@ -35,7 +36,7 @@ def handle(event: InboundEvent, payload: Any, now: datetime) -> None:
         if not new:
             _join(row, fitting(CaseMessage, facts))
     if new:
-        notices.about_message(row)
+        notifications.about_message(row)
         signals.announce(signals.message_received, case, message=row)
 
 

@@ -23,7 +23,7 @@ from crm.models import CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
-from scalepoint_integration.images.addresses import is_local
+from scalepoint_integration.fetching.addresses import is_local
 from scalepoint_integration.models import Case, Connection, InboundEvent, ScalepointMail
 from scalepoint_integration.models.heartbeat import alive
 

@@ -8,7 +8,8 @@ from django.db.models import Model, Q, QuerySet
 
 from crm.locks import hold
 from crm.models import InsuranceCompany
-from scalepoint_integration import errors, lifecycle, merging
+from scalepoint_integration import errors
+from scalepoint_integration.handling import lifecycle, merging
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service, registers
 from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson, NotForUs, PermanentError
