@@ -16,7 +16,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 demo: $(READY_VENV) ## a whole site with a stand-in Scalepoint: PORT=8000 EVENTS=40 WORKERS=2, ONCE=1 ends after the first cases, READY=file.json
-	@$(RUN) settings.demo
+	@$(RUN) devtools.demo
 
 # By folder and not by mark: pytest would read all of the tests for each of the suites.
 OTHER_SUITES := tests/faults tests/browser
@@ -73,7 +73,7 @@ lint: $(READY_VENV) ## ruff and mypy
 	$(RUN) mypy
 
 bench: $(READY_VENV) ## how much slower the pages get with a million events; a few minutes
-	@$(RUN) benchmarks.lists
+	@$(RUN) devtools.benchmarks.lists
 
 # For every Python and every kind of Linux at once, with one version of each package (so Django 5.2 everywhere: 6.0
 # needs Python 3.12), and with the extras written out, so that a resolver finds no package that the lock has not pinned.

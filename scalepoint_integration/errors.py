@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
-ADMINISTRATOR, OFFICE, IT, NOBODY = gettext_noop("administrator"), gettext_noop("office"), gettext_noop("IT"), ""
+ADMINISTRATOR, OFFICE, IT, NOBODY = _("administrator"), _("office"), _("IT"), ""
 
 
 # ---- Where an error is solved -------------------------------------------------------------------------------------
@@ -27,34 +28,23 @@ class Place:
     about: str = ""
 
 
-CASE = Place(
-    gettext_noop("The case %(case)s"), "scalepoint_integration_case_change", "scalepoint_integration.view_case", "case"
-)
+CASE = Place(_("The case %(case)s"), "scalepoint_integration_case_change", "scalepoint_integration.view_case", "case")
 DEFAULTS = Place(
-    gettext_noop("Open the default values"),
+    _("Open the default values"),
     "scalepoint_integration_defaultvalues_changelist",
     "scalepoint_integration.view_defaultvalues",
     about="connection",
 )
 CONNECTION = Place(
-    gettext_noop("The connection"),
+    _("The connection"),
     "scalepoint_integration_connection_change",
     "scalepoint_integration.view_connection",
     "connection",
 )
-INSURER = Place(
-    gettext_noop("Open the insurance company"),
-    "crm_insurancecompany_change",
-    "crm.view_insurancecompany",
-    "insurer",
-)
-INSURERS = Place(
-    gettext_noop("Go to the insurance companies"), "crm_insurancecompany_changelist", "crm.view_insurancecompany"
-)
-SETUP = Place(
-    gettext_noop("Go to set-up"), "scalepoint_integration_setup_changelist", "scalepoint_integration.view_setup"
-)
-TEMPLATES = Place(gettext_noop("Task templates"), "tasks_tasktemplate_changelist", "tasks.view_tasktemplate")
+INSURER = Place(_("Open the insurance company"), "crm_insurancecompany_change", "crm.view_insurancecompany", "insurer")
+INSURERS = Place(_("Go to the insurance companies"), "crm_insurancecompany_changelist", "crm.view_insurancecompany")
+SETUP = Place(_("Go to set-up"), "scalepoint_integration_setup_changelist", "scalepoint_integration.view_setup")
+TEMPLATES = Place(_("Task templates"), "tasks_tasktemplate_changelist", "tasks.view_tasktemplate")
 
 
 # ---- The rows -----------------------------------------------------------------------------------------------------
@@ -68,7 +58,7 @@ class Error:
     todo: str
     who: str
     # What the person who solves it presses, in the list of cases.
-    solve: str = gettext_noop("See what to do")
+    solve: str = _("See what to do")
     # The places where it is solved, the best one first.
     at: tuple[Place, ...] = ()
     # The choices that the page of the case offers (case_box.html).
@@ -84,8 +74,8 @@ class Error:
 # Receiving
 UNKNOWN_TOKEN = Error(
     "SP-101",
-    gettext_noop("Unknown security token (ends with %(last4)s)"),
-    gettext_noop(
+    _("Unknown security token (ends with %(last4)s)"),
+    _(
         "Compare it with the token from Scalepoint or the insurance company. Correct it or add the company, and "
         "ask Scalepoint to send the case again"
     ),
@@ -94,58 +84,43 @@ UNKNOWN_TOKEN = Error(
 )
 TOKEN_EXPIRED = Error(
     "SP-102",
-    gettext_noop("The security token has expired or is switched off"),
-    gettext_noop("Extend the old one, or ask Scalepoint to use the new one"),
+    _("The security token has expired or is switched off"),
+    _("Extend the old one, or ask Scalepoint to use the new one"),
     ADMINISTRATOR,
     at=(INSURERS,),
 )
 CONNECTION_OFF = Error(
     "SP-103",
-    gettext_noop("The connection is switched off"),
-    gettext_noop("Switch it on, or put it on hold (then the cases are stored)"),
+    _("The connection is switched off"),
+    _("Switch it on, or put it on hold (then the cases are stored)"),
     ADMINISTRATOR,
     at=(CONNECTION,),
 )
 UNREADABLE = Error(
     "SP-104",
-    gettext_noop("The content could not be read"),
-    gettext_noop(
-        "Send the error report to Scalepoint and ask them to send again. What came is kept under refused tries"
-    ),
+    _("The content could not be read"),
+    _("Send the error report to Scalepoint and ask them to send again. What came is kept under refused tries"),
     IT,
     on_event=True,
 )
 NO_CASE_NUMBER = Error(
-    "SP-105",
-    gettext_noop("There is no case number"),
-    gettext_noop("Open the event and tie it to a case"),
-    OFFICE,
-    on_event=True,
+    "SP-105", _("There is no case number"), _("Open the event and tie it to a case"), OFFICE, on_event=True
 )
 UNUSED_TYPE = Error(
     "SP-106",
-    gettext_noop("A type of event that we do not use"),
-    gettext_noop("Nothing. It is stored; ask IT if you miss it"),
+    _("A type of event that we do not use"),
+    _("Nothing. It is stored; ask IT if you miss it"),
     NOBODY,
     on_event=True,
 )
 DUPLICATE = Error(
-    "SP-107",
-    gettext_noop("The event was received before"),
-    gettext_noop("Nothing. We did not make anything a second time"),
-    NOBODY,
+    "SP-107", _("The event was received before"), _("Nothing. We did not make anything a second time"), NOBODY
 )
-OUTDATED = Error(
-    "SP-108",
-    gettext_noop("Older than what we already have"),
-    gettext_noop("Nothing. The newest counts"),
-    NOBODY,
-    at=(CASE,),
-)
+OUTDATED = Error("SP-108", _("Older than what we already have"), _("Nothing. The newest counts"), NOBODY, at=(CASE,))
 UNKNOWN_CASE = Error(
     "SP-109",
-    gettext_noop("We did not have the case yet"),
-    gettext_noop(
+    _("We did not have the case yet"),
+    _(
         "The case is made from the event, and gets its task when Scalepoint sends the assignment. If that does not "
         "come, ask Scalepoint to send it again"
     ),
@@ -154,63 +129,46 @@ UNKNOWN_CASE = Error(
 )
 OTHER_COMPANY = Error(
     "SP-110",
-    gettext_noop("The case names another insurance company than the security token belongs to"),
-    gettext_noop("Ask Scalepoint which company is right. Nothing was made of it"),
+    _("The case names another insurance company than the security token belongs to"),
+    _("Ask Scalepoint which company is right. Nothing was made of it"),
     ADMINISTRATOR,
     at=(INSURERS,),
     on_event=True,
 )
 UNKNOWN_COMPANY = Error(
     "SP-111",
-    gettext_noop("The insurance company “%(alias)s” is not known"),
-    gettext_noop("Add the company with this alias, or choose the company on the case, and press Retry"),
+    _("The insurance company “%(alias)s” is not known"),
+    _("Add the company with this alias, or choose the company on the case, and press Retry"),
     ADMINISTRATOR,
-    solve=gettext_noop("Choose insurance company"),
+    solve=_("Choose insurance company"),
     at=(INSURERS, CASE),
     box="insurer",
     waits=True,
     on_event=True,
 )
-WRONG_METHOD = Error(
-    "SP-112",
-    gettext_noop("The address was called in a wrong way"),
-    gettext_noop("Ask Scalepoint to send with POST"),
-    IT,
-)
+WRONG_METHOD = Error("SP-112", _("The address was called in a wrong way"), _("Ask Scalepoint to send with POST"), IT)
 REQUEST_TOO_LARGE = Error(
-    "SP-113",
-    gettext_noop("What was sent is too large"),
-    gettext_noop("Ask Scalepoint to send fewer or smaller images"),
-    IT,
+    "SP-113", _("What was sent is too large"), _("Ask Scalepoint to send fewer or smaller images"), IT
 )
 UNSUPPORTED_CONTENT = Error(
-    "SP-114",
-    gettext_noop("What was sent is of a kind we do not take"),
-    gettext_noop("Ask Scalepoint to send JSON in UTF-8"),
-    IT,
+    "SP-114", _("What was sent is of a kind we do not take"), _("Ask Scalepoint to send JSON in UTF-8"), IT
 )
 TOO_MANY_REFUSED = Error(
     "SP-115",
-    gettext_noop("Too many refused tries"),
-    gettext_noop("Wait a minute. Then compare the security token with the one Scalepoint uses"),
+    _("Too many refused tries"),
+    _("Wait a minute. Then compare the security token with the one Scalepoint uses"),
     ADMINISTRATOR,
 )
 DATABASE_AWAY = Error(
-    "SP-116",
-    gettext_noop("The database does not answer"),
-    gettext_noop("Tell IT. Scalepoint has to send the case again"),
-    IT,
+    "SP-116", _("The database does not answer"), _("Tell IT. Scalepoint has to send the case again"), IT
 )
 UNKNOWN_CONNECTION = Error(
-    "SP-117",
-    gettext_noop("There is no connection with this number"),
-    gettext_noop("Compare the address that Scalepoint uses"),
-    IT,
+    "SP-117", _("There is no connection with this number"), _("Compare the address that Scalepoint uses"), IT
 )
 COMPANY_INACTIVE = Error(
     "SP-118",
-    gettext_noop("The insurance company “%(company)s” is switched off"),
-    gettext_noop("Switch the company on, and press Retry"),
+    _("The insurance company “%(company)s” is switched off"),
+    _("Switch the company on, and press Retry"),
     ADMINISTRATOR,
     at=(INSURER, INSURERS),
     waits=True,
@@ -218,30 +176,27 @@ COMPANY_INACTIVE = Error(
 )
 SAME_TOKEN = Error(
     "SP-119",
-    gettext_noop("Two cases of Scalepoint's have the same token"),
-    gettext_noop("Ask Scalepoint which one is right. Nothing was made of this one"),
+    _("Two cases of Scalepoint's have the same token"),
+    _("Ask Scalepoint which one is right. Nothing was made of this one"),
     IT,
     at=(CASE,),
     on_event=True,
 )
 NOT_ENCRYPTED = Error(
     "SP-120",
-    gettext_noop("What was sent was not encrypted"),
-    gettext_noop("Ask Scalepoint to use the address that begins with https, and change the security token"),
+    _("What was sent was not encrypted"),
+    _("Ask Scalepoint to use the address that begins with https, and change the security token"),
     IT,
     at=(INSURERS,),
 )
 ACCESS_TOKEN_EXPIRED = Error(
-    "SP-130",
-    gettext_noop("An access token of ours has ended"),
-    gettext_noop("Nothing. Scalepoint fetches a new one"),
-    NOBODY,
+    "SP-130", _("An access token of ours has ended"), _("Nothing. Scalepoint fetches a new one"), NOBODY
 )
 # Making customers and tasks
 TEMPLATE_INACTIVE = Error(
     "SP-201",
-    gettext_noop("The task template “%(template)s” is switched off"),
-    gettext_noop("Choose another template, and press Retry"),
+    _("The task template “%(template)s” is switched off"),
+    _("Choose another template, and press Retry"),
     ADMINISTRATOR,
     at=(DEFAULTS, CONNECTION, TEMPLATES),
     waits=True,
@@ -249,17 +204,17 @@ TEMPLATE_INACTIVE = Error(
 )
 RESPONSIBLE_INACTIVE = Error(
     "SP-202",
-    gettext_noop("The responsible user is no longer active"),
-    gettext_noop("Choose a new one, otherwise new cases have nobody responsible"),
+    _("The responsible user is no longer active"),
+    _("Choose a new one, otherwise new cases have nobody responsible"),
     ADMINISTRATOR,
     at=(DEFAULTS, CONNECTION),
 )
 SEVERAL_CUSTOMERS = Error(
     "SP-203",
-    gettext_noop("Several customers fit (%(reason)s)"),
-    gettext_noop("Choose the right one on the case"),
+    _("Several customers fit (%(reason)s)"),
+    _("Choose the right one on the case"),
     OFFICE,
-    solve=gettext_noop("Choose customer"),
+    solve=_("Choose customer"),
     at=(CASE,),
     box="customer",
     waits=True,
@@ -268,10 +223,10 @@ SEVERAL_CUSTOMERS = Error(
 )
 NO_PHONE = Error(
     "SP-204",
-    gettext_noop("The policyholder has no phone number"),
-    gettext_noop("Choose a customer on the case, or make a new one"),
+    _("The policyholder has no phone number"),
+    _("Choose a customer on the case, or make a new one"),
     OFFICE,
-    solve=gettext_noop("Choose customer"),
+    solve=_("Choose customer"),
     at=(CASE,),
     box="customer",
     waits=True,
@@ -279,137 +234,120 @@ NO_PHONE = Error(
 )
 CASE_NAME_CUT = Error(
     "SP-205",
-    gettext_noop("The case name became too long and was cut"),
-    gettext_noop("Make the template shorter"),
+    _("The case name became too long and was cut"),
+    _("Make the template shorter"),
     ADMINISTRATOR,
     at=(DEFAULTS, CONNECTION),
 )
 TASK_IN_PROGRESS = Error(
     "SP-206",
-    gettext_noop("Scalepoint closed the case, but somebody has worked on the task"),
-    gettext_noop("Decide whether the task is to be closed"),
+    _("Scalepoint closed the case, but somebody has worked on the task"),
+    _("Decide whether the task is to be closed"),
     OFFICE,
-    solve=gettext_noop("Decide about the task"),
+    solve=_("Decide about the task"),
     at=(CASE,),
     box="decide",
 )
 TWO_CASES_ARE_ONE = Error(
     "SP-207",
-    gettext_noop("Two cases turn out to be one: %(first)s and %(second)s"),
-    gettext_noop("Choose the same customer on both, delete the task that is too many, and retry"),
+    _("Two cases turn out to be one: %(first)s and %(second)s"),
+    _("Choose the same customer on both, delete the task that is too many, and retry"),
     OFFICE,
     at=(CASE,),
     on_event=True,
 )
 # Images
 IMAGE_NOT_FETCHED = Error(
-    "SP-301", gettext_noop("An image could not be fetched"), gettext_noop("Press Fetch again. The case is made"), OFFICE
+    "SP-301", _("An image could not be fetched"), _("Press Fetch again. The case is made"), OFFICE
 )
 IMAGE_REJECTED = Error(
-    "SP-302",
-    gettext_noop("The file is too large or of a type we do not take"),
-    gettext_noop("Get it in Scalepoint"),
-    OFFICE,
+    "SP-302", _("The file is too large or of a type we do not take"), _("Get it in Scalepoint"), OFFICE
 )
 # Scalepoint's side
 SCALEPOINT_AWAY = Error(
-    "SP-401",
-    gettext_noop("Scalepoint does not answer"),
-    gettext_noop("We try again ourselves. You do not have to do anything"),
-    NOBODY,
+    "SP-401", _("Scalepoint does not answer"), _("We try again ourselves. You do not have to do anything"), NOBODY
 )
 LOGIN_REFUSED = Error(
     "SP-402",
-    gettext_noop("Scalepoint refused our login"),
-    gettext_noop("Check the server name and the user name"),
+    _("Scalepoint refused our login"),
+    _("Check the server name and the user name"),
     ADMINISTRATOR,
     at=(SETUP,),
 )
 NO_ACCESS = Error(
     "SP-403",
-    gettext_noop("You have no access to this in Scalepoint"),
-    gettext_noop("It needs an agreement with Scalepoint or the insurance company"),
+    _("You have no access to this in Scalepoint"),
+    _("It needs an agreement with Scalepoint or the insurance company"),
     ADMINISTRATOR,
 )
 CURSOR_LOST = Error(
     "SP-404",
-    gettext_noop("Scalepoint no longer knows where we stopped fetching"),
-    gettext_noop(
+    _("Scalepoint no longer knows where we stopped fetching"),
+    _(
         "Ask Scalepoint whether events were lost. Then choose Fetch events again on the connection; what we have "
         "is not made twice"
     ),
     IT,
 )
 CASE_NUMBER_EXISTS = Error(
-    "SP-411",
-    gettext_noop("The case has a case number at Scalepoint already"),
-    gettext_noop("Nothing. Our number was not sent"),
-    NOBODY,
+    "SP-411", _("The case has a case number at Scalepoint already"), _("Nothing. Our number was not sent"), NOBODY
 )
 NO_VALID_TOKEN = Error(
     "SP-412",
-    gettext_noop("There is no valid security token of %(company)s"),
-    gettext_noop("Add the token to the insurance company, and press Retry"),
+    _("There is no valid security token of %(company)s"),
+    _("Add the token to the insurance company, and press Retry"),
     ADMINISTRATOR,
     at=(INSURERS,),
 )
 FIELD_MISSING = Error(
     "SP-413",
-    gettext_noop("Something is missing in what should be sent (%(field)s)"),
-    gettext_noop("Fill it in and press Retry, or write it in Scalepoint"),
+    _("Something is missing in what should be sent (%(field)s)"),
+    _("Fill it in and press Retry, or write it in Scalepoint"),
     OFFICE,
 )
 FILE_TOO_LARGE = Error(
-    "SP-414",
-    gettext_noop("The file is too large to be sent"),
-    gettext_noop("Send a smaller file, or put it into Scalepoint"),
-    OFFICE,
+    "SP-414", _("The file is too large to be sent"), _("Send a smaller file, or put it into Scalepoint"), OFFICE
 )
 SAME_EVENTS_AGAIN = Error(
     "SP-415",
-    gettext_noop("Scalepoint gives us the same events again and again"),
-    gettext_noop("We fetch more slowly for now. Send the error report to Scalepoint if it does not stop"),
+    _("Scalepoint gives us the same events again and again"),
+    _("We fetch more slowly for now. Send the error report to Scalepoint if it does not stop"),
     IT,
 )
 NOT_ACCEPTED = Error(
     "SP-405",
-    gettext_noop("Scalepoint did not accept what we sent"),
-    gettext_noop("Read Scalepoint's answer on the sending, correct it and press Retry"),
+    _("Scalepoint did not accept what we sent"),
+    _("Read Scalepoint's answer on the sending, correct it and press Retry"),
     OFFICE,
 )
 NOT_READY = Error(
     "SP-409",
-    gettext_noop("The connection is not ready for calls to Scalepoint"),
-    gettext_noop("Fill in the client id, the tenant and the addresses, and make a key that Scalepoint knows"),
+    _("The connection is not ready for calls to Scalepoint"),
+    _("Fill in the client id, the tenant and the addresses, and make a key that Scalepoint knows"),
     ADMINISTRATOR,
     at=(SETUP,),
 )
 NO_USER_NAME = Error(
-    "SP-417",
-    gettext_noop("%(person)s has no Scalepoint user name"),
-    gettext_noop("Enter the name under My settings, and retry"),
-    OFFICE,
+    "SP-417", _("%(person)s has no Scalepoint user name"), _("Enter the name under My settings, and retry"), OFFICE
 )
 OTHER_SETTLEMENT = Error(
     "SP-416",
-    gettext_noop("The settlement that Scalepoint gave us belongs to another case"),
-    gettext_noop("Ask Scalepoint which case is right. Nothing was made of it"),
+    _("The settlement that Scalepoint gave us belongs to another case"),
+    _("Ask Scalepoint which case is right. Nothing was made of it"),
     IT,
 )
 # Ourselves
-JOB_STOPPED = Error(
-    "SP-501", gettext_noop("The background job does not run"), gettext_noop("The cases are stored. Tell IT"), IT
-)
+JOB_STOPPED = Error("SP-501", _("The background job does not run"), _("The cases are stored. Tell IT"), IT)
 MAIL_NOT_SENT = Error(
     "SP-502",
-    gettext_noop("A mail could not be sent"),
-    gettext_noop("We try again ourselves. If it does not stop, compare the mail settings of the site"),
+    _("A mail could not be sent"),
+    _("We try again ourselves. If it does not stop, compare the mail settings of the site"),
     IT,
 )
 UNFORESEEN = Error(
     "SP-900",
-    gettext_noop("Something went wrong with us"),
-    gettext_noop("Press Retry. If that does not help, copy the error report to support"),
+    _("Something went wrong with us"),
+    _("Press Retry. If that does not help, copy the error report to support"),
     IT,
     on_event=True,
 )

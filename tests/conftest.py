@@ -1,6 +1,6 @@
 import pytest
 
-from tests.world import World, make_world
+from tests.support.world import World, make_world
 
 
 @pytest.fixture

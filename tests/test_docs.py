@@ -15,7 +15,7 @@ from scalepoint_integration.conf import KEYS, conf
 from scalepoint_integration.errors import CATALOGUE
 from scalepoint_integration.events import EVENTS
 from scalepoint_integration.models import InboundEvent
-from tests.world import FIXTURES
+from tests.support.world import FIXTURES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
+from devtools.processes import free_port, is_free
 from scalepoint_integration.client import keys
 from scalepoint_integration.models import (
     Case,
@@ -28,10 +29,9 @@ from scalepoint_integration.models import (
 from scalepoint_integration.sending import outbox
 from scalepoint_integration.simulator import server as simulator
 from scalepoint_integration.simulator import webhooks
-from settings.processes import free_port, is_free
 from tasks.models import Task, TaskNote
-from tests.live import PATH, Scalepoint, Site, eventually, site
-from tests.world import SECRET, assignment, make_world, merged
+from tests.support.live import PATH, Scalepoint, Site, eventually, site
+from tests.support.world import SECRET, assignment, make_world, merged
 
 TOKEN = "b.7b0c1f5e-5d0f-4a7e-9f10-000000000002"
 BLOCK = {"uuid": "7b0c1f5e-5d0f-4a7e-9f10-000000000002", "token": TOKEN}
@@ -165,7 +165,7 @@ def apart(transactional_db: None) -> Iterator[tuple[Site, Scalepoint]]:
     cache.clear()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    clocks = "tests.quick_settings"
+    clocks = "tests.support.quick_settings"
     with site(SCALEPOINT_CLIENT_TRUSTED_ORIGINS=url, DJANGO_SETTINGS_MODULE=clocks) as made:
         scalepoint = Scalepoint(made, port)
         introduce(url, scalepoint)

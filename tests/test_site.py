@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 from django.core.cache import cache
 
+from devtools import demo_data
 from scalepoint_integration.models import (
     Case,
     CaseMessage,
@@ -23,10 +24,9 @@ from scalepoint_integration.simulator import server as simulator
 from scalepoint_integration.simulator.cases import make_cases
 from scalepoint_integration.simulator.sender import send
 from scalepoint_integration.simulator.stories import make_stories
-from settings import demo_data
 from tasks.models import Task, TaskImage, TaskNote
-from tests.live import PATH, Site, eventually, site
-from tests.world import assignment, make_world
+from tests.support.live import PATH, Site, eventually, site
+from tests.support.world import assignment, make_world
 
 
 @pytest.fixture

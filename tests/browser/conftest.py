@@ -16,8 +16,8 @@ from django.core.management import call_command
 from django.test import override_settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from settings.processes import tail, wait_for
-from tests.live import BIN, Site, answers, site
+from devtools.processes import tail, wait_for
+from tests.support.live import BIN, Site, answers, site
 
 # Playwright keeps an event loop in this thread; the rows that a test reads are read between its steps, not inside.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -2,7 +2,7 @@
 
 import os
 
-from tests.quick_settings import *  # noqa: F403
+from tests.support.quick_settings import *  # noqa: F403
 
 LANGUAGE_CODE = "da"
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

@@ -17,8 +17,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PHONE, reader
-from tests.browser.office import Office, busy, people
-from tests.live import Site
+from tests.support.browser_office import Office, busy, people
+from tests.support.live import Site
 
 APP = "admin:scalepoint_integration_"
 DESKTOP = (1280, 1000)

@@ -25,9 +25,9 @@ from crm.models import Customer, SecurityToken
 from scalepoint_integration.models import Case, Connection, EventAttempt, ImagePull, InboundEvent, ScalepointMail
 from tasks.models import Task, TaskTemplate
 from tests.browser.conftest import PASSWORD, make_user, serving
-from tests.browser.office import people
-from tests.live import PATH, Site, eventually
-from tests.world import CONTRACT, assignment, handle, make_world
+from tests.support.browser_office import people
+from tests.support.live import PATH, Site, eventually
+from tests.support.world import CONTRACT, assignment, handle, make_world
 
 PUBLIC = "https://sager.kontor.example"
 NORD = "Nord Forsikring (eksempel)"

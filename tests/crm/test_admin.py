@@ -14,7 +14,7 @@ from django.utils import timezone, translation
 from crm.admin.company import TokenInline
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken, Team
 from tasks.models import Task
-from tests.crm.browser import form
+from tests.support.forms import form
 
 pytestmark = pytest.mark.django_db
 PLAIN = "plain-token-of-nordins-8f3c"

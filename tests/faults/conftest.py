@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from settings.processes import Household, Process
-from settings.services import Postgres, Redis
-from tests.live import ROOT, Site
+from devtools.processes import Household, Process
+from devtools.servers import Postgres, Redis
+from tests.support.live import ROOT, Site
 
-_MAKE_WORLD = "import django; django.setup(); from tests.world import make_world; make_world()"
+_MAKE_WORLD = "import django; django.setup(); from tests.support.world import make_world; make_world()"
 
 
 class OwnSite(Site):

@@ -13,8 +13,8 @@ import pytest
 import redis
 
 from tests.faults.conftest import OwnSite, freeze, kill, thaw
-from tests.live import eventually
-from tests.world import assignment
+from tests.support.live import eventually
+from tests.support.world import assignment
 
 pytestmark = pytest.mark.faults
 

@@ -8,7 +8,7 @@ from pytest_django import Settings
 from crm.models import Customer
 from scalepoint_integration.models import InboundEvent
 from tasks.models import Task
-from tests.world import World, assignment, handle, receive
+from tests.support.world import World, assignment, handle, receive
 
 
 def run(*arguments: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import LeaseLost
 from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task
-from tests.world import SECRET, World, assignment, handle, merged, receive
+from tests.support.world import SECRET, World, assignment, handle, merged, receive
 
 EVENT = assignment()
 

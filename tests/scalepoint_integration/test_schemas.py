@@ -33,7 +33,7 @@ from scalepoint_integration.payloads.envelope import find_events, read_envelope
 from scalepoint_integration.payloads.reading import Node
 from scalepoint_integration.simulator.cases import make_cases
 from scalepoint_integration.simulator.stories import WRAPPINGS, make_stories, wrap
-from tests.world import FIXTURES
+from tests.support.world import FIXTURES
 
 SCHEMAS = FIXTURES.parent / "schemas"
 TYPES = sorted(TABLE)

@@ -18,7 +18,7 @@ from scalepoint_integration.errors import CATALOGUE, Error, Place
 from scalepoint_integration.events import EVENTS, EventType
 from scalepoint_integration.models import Case, CaseNote, InboundEvent
 from scalepoint_integration.office import timeline
-from tests.world import FIXTURES, World, assignment, handle, receive
+from tests.support.world import FIXTURES, World, assignment, handle, receive
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "scalepoint_integration"

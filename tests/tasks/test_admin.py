@@ -12,7 +12,7 @@ from django.utils import timezone
 from crm.models import Customer, InsuranceCompany, Team
 from tasks import services
 from tasks.models import Dimension, Task, TaskImage, TaskNote, TaskTemplate
-from tests.crm.browser import form
+from tests.support.forms import form
 
 pytestmark = pytest.mark.django_db
 TASKS = reverse("admin:tasks_task_changelist")

@@ -15,8 +15,8 @@ from crm.models import Customer, Team
 from scalepoint_integration.admin import caselist
 from scalepoint_integration.models import Case, ImagePull, InboundEvent, OfficeNote, SavedView
 from tasks.models import Task
-from tests.scalepoint_integration.admin.office import client_of, make
-from tests.world import World, assignment, handle, merged
+from tests.support.office import client_of, make
+from tests.support.world import World, assignment, handle, merged
 
 LIST = "admin:scalepoint_integration_case_changelist"
 # A list of 30 cases: session, user, rights, page, count, images, tasks, tab counts, saved views, choices of filters.

@@ -29,11 +29,11 @@ from scalepoint_integration.models import (
     UserSettings,
 )
 from tasks.models import Task, TaskImage, TaskTemplate
+from tests.scalepoint_integration.admin.test_admin import client_of, url
+from tests.scalepoint_integration.handling.test_followup import closed, message
+from tests.scalepoint_integration.handling.test_money import fixture
 from tests.scalepoint_integration.office.test_casework import ask_for_customer, the_case
-from tests.scalepoint_integration.test_admin import client_of, url
-from tests.scalepoint_integration.test_followup import closed, message
-from tests.scalepoint_integration.test_money import fixture
-from tests.world import World, assignment, handle, merged
+from tests.support.world import World, assignment, handle, merged
 
 OFFICE = ("view_case", "change_case", "retry_event")
 # A page of a case with all that there can be on it; a new query needs a reason.

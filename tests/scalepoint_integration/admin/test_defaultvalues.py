@@ -14,8 +14,8 @@ from pytest_django import DjangoAssertNumQueries
 from crm.models import Customer, Team
 from scalepoint_integration.models import Case, Connection, InboundEvent, Service
 from tasks.models import Task, TaskTemplate
-from tests.crm.browser import form
-from tests.world import World, assignment, handle, merged
+from tests.support.forms import form
+from tests.support.world import World, assignment, handle, merged
 
 LIST = reverse("admin:scalepoint_integration_defaultvalues_changelist")
 # Queries of the page with thirty cases; and with the table of ten cases twice.

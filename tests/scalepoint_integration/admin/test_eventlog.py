@@ -25,7 +25,7 @@ from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task
-from tests.world import FIXTURES, World, assignment, handle, make_world, merged, receive
+from tests.support.world import FIXTURES, World, assignment, handle, make_world, merged, receive
 
 EVENT = assignment()
 VIEW = "view_inboundevent"

@@ -19,9 +19,9 @@ from pytest_django import DjangoAssertNumQueries
 from crm import masks
 from scalepoint_integration.models import Case, ImagePull
 from scalepoint_integration.office import export
-from tests.scalepoint_integration.admin.office import client_of, make
 from tests.scalepoint_integration.admin.test_caselist import LIST, act
-from tests.world import NORD_TOKEN, SYD_TOKEN, World, assignment, handle
+from tests.support.office import client_of, make
+from tests.support.world import NORD_TOKEN, SYD_TOKEN, World, assignment, handle
 
 EXPORT = "admin:scalepoint_integration_case_export"
 

@@ -14,8 +14,8 @@ from django.urls import reverse
 from crm.history import entries
 from crm.models import SecurityToken, Team
 from scalepoint_integration.models import Case, Connection, DefaultValues
-from tests.scalepoint_integration.admin.office import client_of, make
-from tests.world import NORD_TOKEN, SECRET, World
+from tests.support.office import client_of, make
+from tests.support.world import NORD_TOKEN, SECRET, World
 
 
 def page_of(client: Client, row: Any) -> Any:

@@ -14,8 +14,8 @@ from pytest_django import DjangoAssertNumQueries
 from crm.models import InsuranceCompany, SecurityToken
 from scalepoint_integration.models import Case, InboundEvent, Refusal
 from scalepoint_integration.office.figures import figures_of
-from tests.crm.browser import form
-from tests.world import NORD_TOKEN, World, assignment, handle, merged
+from tests.support.forms import form
+from tests.support.world import NORD_TOKEN, World, assignment, handle, merged
 
 LIST = reverse("admin:crm_insurancecompany_changelist")
 NEW = "invented-token-of-nord-9999"

@@ -16,8 +16,8 @@ from crm.formats import duration
 from scalepoint_integration.models import Connection, Heartbeat, InboundEvent, Service
 from scalepoint_integration.office.silence import silent
 from tasks.models import Task
-from tests.scalepoint_integration.test_figures import make_case, make_event
-from tests.world import SECRET, World, assignment, merged, receive
+from tests.scalepoint_integration.office.test_figures import make_case, make_event
+from tests.support.world import SECRET, World, assignment, merged, receive
 
 PAGE = "/admin/scalepoint_integration/overview/"
 # Of the page with rows in every part of it, read by a superuser. A new one needs a reason.

@@ -13,7 +13,7 @@ import crm.admin
 import scalepoint_integration.admin
 import tasks.admin
 from tests.scalepoint_integration.test_architecture import APP, ROOT, modules
-from tests.world import World
+from tests.support.world import World
 
 site = admin.AdminSite(name="office")
 for app in (crm.admin, tasks.admin, scalepoint_integration.admin):

@@ -14,8 +14,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import InsuranceCompany
 from scalepoint_integration.models import Connection, Heartbeat, InboundEvent, ScalepointMail
-from tests.crm.browser import form
-from tests.world import CONTRACT, NORD_TOKEN, World, assignment, handle
+from tests.support.forms import form
+from tests.support.world import CONTRACT, NORD_TOKEN, World, assignment, handle
 
 COMPANY = {
     "company_name": "Eksempel ApS",
@@ -228,7 +228,7 @@ def test_a_letter_whose_facts_hold_a_secret_is_not_offered(known: Connection, of
 
 
 def test_a_mail_server_that_fails_is_told_on_the_page(known: Connection, office: Client, settings: Settings) -> None:
-    settings.EMAIL_BACKEND = "tests.scalepoint_integration.test_mail.Deaf"
+    settings.EMAIL_BACKEND = "tests.scalepoint_integration.office.test_letter.Deaf"
     answer = office.post(url("mail"), {**LETTER, "connection": known.pk, "do": "send"}).content.decode()
     assert "The mail could not be sent" in answer
     assert "Hej Scalepoint" in form(office.get(url("mail"), {"language": "da"}))["body"]

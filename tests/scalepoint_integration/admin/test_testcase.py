@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from scalepoint_integration.models import Case, Connection, InboundEvent
 from scalepoint_integration.test_cases.send import send
-from tests.world import NORD_TOKEN, World, make_world
+from tests.support.world import NORD_TOKEN, World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NAME = "admin:scalepoint_integration_testcase_"

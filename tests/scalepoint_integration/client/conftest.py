@@ -13,7 +13,7 @@ from werkzeug import Request, Response
 from scalepoint_integration.client import token
 from scalepoint_integration.client.keys import make_key
 from scalepoint_integration.models import ClientKey, Connection
-from tests.world import World
+from tests.support.world import World
 
 CLIENT_ID = "invented-client"
 BEARER = "invented.access-token"

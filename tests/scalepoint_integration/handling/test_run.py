@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from crm.models import Customer, InsuranceCompany
+from devtools.processes import wait_for
 from scalepoint_integration import queues, workqueue
 from scalepoint_integration.events import EVENTS
 from scalepoint_integration.handling import run
@@ -18,9 +19,8 @@ from scalepoint_integration.receiving import store
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import RetryableError
 from scalepoint_integration.workqueue.drain import drain
-from settings.processes import wait_for
 from tasks.models import Task
-from tests.world import World, assignment, handle, make_world, merged, receive
+from tests.support.world import World, assignment, handle, make_world, merged, receive
 
 EVENT = assignment()
 

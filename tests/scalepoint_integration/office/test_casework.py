@@ -24,8 +24,8 @@ from scalepoint_integration.payloads.assignment import CaseFacts
 from scalepoint_integration.workqueue import NeedsPerson
 from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task, TaskContact, TaskImage, TaskTemplate
-from tests.scalepoint_integration.test_followup import closed, message, reopened
-from tests.world import World, assignment, handle, merged, receive
+from tests.scalepoint_integration.handling.test_followup import closed, message, reopened
+from tests.support.world import World, assignment, handle, merged, receive
 
 
 @pytest.fixture

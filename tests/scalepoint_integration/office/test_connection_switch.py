@@ -2,7 +2,7 @@ from django.contrib.auth import get_user_model
 
 from scalepoint_integration.models import Connection
 from scalepoint_integration.office.connections import turn_switch
-from tests.world import World
+from tests.support.world import World
 
 
 def test_the_history_says_who_turned_it_and_twice_is_once(world: World) -> None:

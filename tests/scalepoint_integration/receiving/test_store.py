@@ -23,7 +23,7 @@ from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import read_envelope
 from scalepoint_integration.receiving import refusals, store
 from scalepoint_integration.workqueue.drain import drain
-from tests.world import FIXTURES, World, handle, make_world, receive
+from tests.support.world import FIXTURES, World, handle, make_world, receive
 
 SETTLED = json.loads((FIXTURES / "case_settled" / "documented.json").read_text())
 CPR = b"010170-0000"

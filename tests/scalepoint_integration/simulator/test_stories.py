@@ -15,7 +15,7 @@ from scalepoint_integration.simulator.case_settled import MEANS
 from scalepoint_integration.simulator.cases import make_cases
 from scalepoint_integration.simulator.stories import make_stories, moment_text, wrap
 from tasks.models import Task
-from tests.world import NORD_TOKEN, handle, make_world
+from tests.support.world import NORD_TOKEN, handle, make_world
 
 INSURERS = [{"name": "Nord Bolig", "alias": "nordins", "sub_alias": "nordins-bolig", "token": NORD_TOKEN}]
 URL = "http://127.0.0.1:8900/images"

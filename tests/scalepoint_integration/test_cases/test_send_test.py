@@ -17,7 +17,7 @@ from scalepoint_integration.test_cases import cleanup, examples, outcome
 from scalepoint_integration.test_cases.send import ADDRESS, NoToken, Sent, send
 from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task, TaskImage
-from tests.world import NORD_TOKEN, World, assignment, handle, make_world
+from tests.support.world import NORD_TOKEN, World, assignment, handle, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

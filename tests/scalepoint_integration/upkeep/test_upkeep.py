@@ -9,7 +9,7 @@ from scalepoint_integration.models import InboundEvent, Refusal
 from scalepoint_integration.models.heartbeat import alive
 from scalepoint_integration.upkeep.prune import prune
 from scalepoint_integration.upkeep.sweep import sweep
-from tests.world import World, receive
+from tests.support.world import World, receive
 
 
 def test_prune_keeps_the_day_before_and_takes_the_day_after(world: World, settings: Settings) -> None:

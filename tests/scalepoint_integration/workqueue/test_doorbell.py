@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from scalepoint_integration import jobs, queues
 from scalepoint_integration.workqueue import doorbell
-from tests.live import eventually
+from tests.support.live import eventually
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from scalepoint_integration.models import Case, ImagePull, InboundEvent, Notice,
 from scalepoint_integration.queues import Queue
 from scalepoint_integration.workqueue import LeaseLost
 from scalepoint_integration.workqueue.drain import drain, due
-from tests.world import World, assignment, receive
+from tests.support.world import World, assignment, receive
 
 ROWS = pytest.mark.parametrize("queue", queues.QUEUES, ids=lambda queue: queue.name)
 turns: list[list[int]] = []

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from scalepoint_integration import errors, workqueue
 from scalepoint_integration.models import InboundEvent
 from scalepoint_integration.workqueue import LeaseLost, NeedsPerson, NotForUs, PermanentError, RetryableError
-from tests.world import World, make_world, receive
+from tests.support.world import World, make_world, receive
 
 EVENTS = InboundEvent.objects
 
