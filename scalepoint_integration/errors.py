@@ -41,10 +41,19 @@ CONNECTION = Place(
     "scalepoint_integration.view_connection",
     "connection",
 )
-INSURER = Place(_("Open the insurance company"), "crm_insurancecompany_change", "crm.view_insurancecompany", "insurer")
-INSURERS = Place(_("Go to the insurance companies"), "crm_insurancecompany_changelist", "crm.view_insurancecompany")
+INSURER = Place(
+    _("Open the insurance company"),
+    "scalepoint_crm_insurancecompany_change",
+    "scalepoint_crm.view_insurancecompany",
+    "insurer",
+)
+INSURERS = Place(
+    _("Go to the insurance companies"),
+    "scalepoint_crm_insurancecompany_changelist",
+    "scalepoint_crm.view_insurancecompany",
+)
 SETUP = Place(_("Go to set-up"), "scalepoint_integration_setup_changelist", "scalepoint_integration.view_setup")
-TEMPLATES = Place(_("Task templates"), "tasks_tasktemplate_changelist", "tasks.view_tasktemplate")
+TEMPLATES = Place(_("Task templates"), "scalepoint_tasks_tasktemplate_changelist", "scalepoint_tasks.view_tasktemplate")
 
 
 # ---- The rows -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from scalepoint_integration.errors import CATALOGUE, describe
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("crm", "tasks", "scalepoint_integration")
+LABELS = ("scalepoint_crm", "scalepoint_tasks", "scalepoint_integration")
 # What an argument of each function is; any other is no text.
 ARGUMENTS = {
     "gettext": ("msgid",),
@@ -252,7 +253,7 @@ def test_one_text_has_one_translation() -> None:
 # ---- What the office reads ----------------------------------------------------------------------------------------
 def labels() -> Iterator[tuple[str, Any]]:
     """Where it stands, and the text, of all that the admin makes out of the models."""
-    for app in APPS:
+    for app in LABELS:
         config = apps.get_app_config(app)
         yield app, config.verbose_name
         for model in config.get_models():
@@ -276,7 +277,7 @@ def labels() -> Iterator[tuple[str, Any]]:
 def pages() -> Iterator[Any]:
     """The admin pages of our models, and what is edited on them."""
     for model, page in admin.site._registry.items():
-        if model._meta.app_label in APPS:
+        if model._meta.app_label in LABELS:
             yield page
             yield from (inline(model, admin.site) for inline in page.inlines)
 

@@ -44,7 +44,7 @@ FORM_FIELDS: dict[Any, Any] = {
 
 
 class OfficeAdmin(HistoryAdmin):
-    change_list_template = "crm/change_list.html"
+    change_list_template = "scalepoint_crm/change_list.html"
     show_full_result_count = False
     list_per_page = 50
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
@@ -52,8 +52,8 @@ class OfficeAdmin(HistoryAdmin):
     formfield_overrides = FORM_FIELDS
 
     class Media:
-        css = {"all": ["crm/office.css"]}
-        js = ["crm/office.js"]
+        css = {"all": ["scalepoint_crm/office.css"]}
+        js = ["scalepoint_crm/office.js"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The name of the list is its title, not what to do with one of its rows. ``narrowed``: the filters in use."""

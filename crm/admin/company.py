@@ -34,7 +34,7 @@ def token_state(token: SecurityToken) -> SafeString:
 
 
 def may_manage_tokens(request: HttpRequest) -> bool:
-    return bool(request.user.has_perm("crm.manage_tokens"))
+    return bool(request.user.has_perm("scalepoint_crm.manage_tokens"))
 
 
 class TokenInline(TokenInlineBase):

@@ -45,4 +45,4 @@ class HistoryAdmin(ModelAdmin):
             **(extra_context or {}),
         }
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, "crm/history.html", context)
+        return TemplateResponse(request, "scalepoint_crm/history.html", context)

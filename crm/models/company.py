@@ -45,7 +45,7 @@ class InsuranceCompany(ContactFacts):
         _("active"), default=True, help_text=_("Switched off, new cases from the company wait for a person.")
     )
     customer = models.ForeignKey(
-        "crm.Customer",
+        "scalepoint_crm.Customer",
         verbose_name=_("the company as a customer"),
         on_delete=models.PROTECT,
         null=True,
@@ -54,7 +54,7 @@ class InsuranceCompany(ContactFacts):
         help_text=_("Used where the insurance company is the customer. Empty: found by its name, or made."),
     )
     team = models.ForeignKey(
-        "crm.Team",
+        "scalepoint_crm.Team",
         verbose_name=_("team"),
         on_delete=models.PROTECT,
         null=True,
@@ -72,7 +72,7 @@ class InsuranceCompany(ContactFacts):
         help_text=_("For new cases from this company. Empty: as in the default values."),
     )
     task_template = models.ForeignKey(
-        "tasks.TaskTemplate",
+        "scalepoint_tasks.TaskTemplate",
         verbose_name=_("task template"),
         on_delete=models.PROTECT,
         null=True,
@@ -104,7 +104,7 @@ class InsuranceCompany(ContactFacts):
             models.UniqueConstraint(
                 Lower("alias"),
                 Lower("sub_alias"),
-                name="crm_insurer_alias",
+                name="sp_insurer_alias",
                 violation_error_message=_("Another insurance company has this alias and sub-alias already."),
             )
         ]

@@ -31,7 +31,7 @@ class Customer(ContactFacts):
     kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.PERSON)
     customer_number = models.CharField(_("customer number"), max_length=50, blank=True, db_index=True)
     customer_type = models.ForeignKey(
-        "crm.CustomerType",
+        "scalepoint_crm.CustomerType",
         verbose_name=_("customer type"),
         on_delete=models.PROTECT,
         null=True,
@@ -39,7 +39,7 @@ class Customer(ContactFacts):
         related_name="+",
     )
     insurer = models.ForeignKey(
-        "crm.InsuranceCompany",
+        "scalepoint_crm.InsuranceCompany",
         verbose_name=_("insurance company"),
         on_delete=models.PROTECT,
         null=True,
@@ -49,7 +49,7 @@ class Customer(ContactFacts):
     policy_number = models.CharField(_("policy number"), max_length=100, blank=True, db_index=True)
     company_tax_id = models.CharField(_("CVR number"), max_length=20, blank=True)
     team = models.ForeignKey(
-        "crm.Team", verbose_name=_("team"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        "scalepoint_crm.Team", verbose_name=_("team"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -80,7 +80,7 @@ class Contact(ContactFacts):
     """A further person at the customer."""
 
     customer = models.ForeignKey(
-        "crm.Customer", verbose_name=_("customer"), on_delete=models.CASCADE, related_name="contacts"
+        "scalepoint_crm.Customer", verbose_name=_("customer"), on_delete=models.CASCADE, related_name="contacts"
     )
     role = models.CharField(_("role"), max_length=200, blank=True)
 

@@ -8,7 +8,7 @@ class Team(models.Model):
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     members = models.ManyToManyField(
-        settings.AUTH_USER_MODEL, verbose_name=_("members"), blank=True, related_name="crm_teams"
+        settings.AUTH_USER_MODEL, verbose_name=_("members"), blank=True, related_name="scalepoint_teams"
     )
     active = models.BooleanField(
         _("active"), default=True, help_text=_("Switch off instead of deleting: the team gets nothing new.")

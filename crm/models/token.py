@@ -32,7 +32,10 @@ class SecurityToken(models.Model):
     without a gap. Looked up by its digest; the plain value is kept encrypted, to be digested anew with new keys."""
 
     company = models.ForeignKey(
-        "crm.InsuranceCompany", verbose_name=_("insurance company"), on_delete=models.CASCADE, related_name="tokens"
+        "scalepoint_crm.InsuranceCompany",
+        verbose_name=_("insurance company"),
+        on_delete=models.CASCADE,
+        related_name="tokens",
     )
     label = models.CharField(
         _("label"), max_length=100, blank=True, help_text=_("Your own reminder, for example who gave it to you.")

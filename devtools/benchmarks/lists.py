@@ -60,7 +60,7 @@ def addresses() -> Iterator[tuple[str, str]]:
     app = "admin:scalepoint_integration_"
     yield "overview", reverse(f"{app}overview_changelist")
     yield "set-up", reverse(f"{app}setup_changelist")
-    yield "insurance companies", reverse("admin:crm_insurancecompany_changelist")
+    yield "insurance companies", reverse("admin:scalepoint_crm_insurancecompany_changelist")
     yield "cases", reverse(f"{app}case_changelist")
     yield "cases, needs action", reverse(f"{app}case_changelist") + "?tab=needs_action"
     yield "a case", reverse(f"{app}case_change", args=[Case.objects.order_by("pk")[0].pk])

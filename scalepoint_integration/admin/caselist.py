@@ -460,7 +460,8 @@ class CaseList(BigTableAdmin):
     @admin.display(description=_("tasks"))
     def task_names(self, case: Case) -> Any:
         links = (
-            (reverse("admin:tasks_task_change", args=[task.pk]), task) for task in getattr(case, "tasks_found", ())
+            (reverse("admin:scalepoint_tasks_task_change", args=[task.pk]), task)
+            for task in getattr(case, "tasks_found", ())
         )
         return format_html_join("", '<div><a href="{}">{}</a></div>', links) or NOTHING
 

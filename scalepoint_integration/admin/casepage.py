@@ -51,7 +51,7 @@ from tasks.models import Task, TaskContact, TaskImage
 
 APP = "scalepoint_integration"
 CHANGE, RETRY = f"{APP}.change_case", f"{APP}.retry_event"
-ANONYMISE, SEND, IMAGES = f"{APP}.anonymise_person", f"{APP}.send_outbound", "tasks.view_taskimage"
+ANONYMISE, SEND, IMAGES = f"{APP}.anonymise_person", f"{APP}.send_outbound", "scalepoint_tasks.view_taskimage"
 MONEY, RAW = f"{APP}.view_settlement", f"{APP}.view_raw_payload"
 _SHOWN = 100  # rows of a kind on the page
 _ZIP_FILES, _ZIP_BYTES = 500, 1024 * 1024 * 1024
@@ -541,7 +541,7 @@ class CasePage(BigTableAdmin):
             name: request.user.has_perm(permission)
             for name, permission in (
                 *(("change", CHANGE), ("retry", RETRY), ("send", SEND), ("anonymise", ANONYMISE)),
-                *(("images", IMAGES), ("money", MONEY), ("raw", RAW), ("tasks", "tasks.view_task")),
+                *(("images", IMAGES), ("money", MONEY), ("raw", RAW), ("tasks", "scalepoint_tasks.view_task")),
                 ("events", f"{APP}.view_inboundevent"),
             )
         }

@@ -78,7 +78,7 @@ class TokenPartInline(TokenInline):
     def switch_off(self, token: SecurityToken) -> Any:
         if token.expires_at and token.expires_at <= timezone.now():
             return NOTHING
-        address = reverse("admin:crm_insurancecompany_token_off", args=[token.company_id, token.pk])
+        address = reverse("admin:scalepoint_crm_insurancecompany_token_off", args=[token.company_id, token.pk])
         return format_html('<a href="{}">{}</a>', address, _("Switch this token off…"))
 
 
@@ -168,7 +168,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
     @admin.display(description=_("test"))
     def test(self, company: InsuranceCompany) -> Any:
         if not any(_lives(token, timezone.now()) for token in company.tokens.all()):
-            change = reverse("admin:crm_insurancecompany_change", args=[company.pk])
+            change = reverse("admin:scalepoint_crm_insurancecompany_change", args=[company.pk])
             return format_html('<a href="{}">{}</a>', change, _("Correct…"))
         address = _test_page(company)
         return format_html('<a class="button" href="{}">{}</a>', address, _("Test")) if address else NOTHING
@@ -223,7 +223,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def get_urls(self) -> list[Any]:
-        wrap, name = self.admin_site.admin_view, "crm_insurancecompany"
+        wrap, name = self.admin_site.admin_view, "scalepoint_crm_insurancecompany"
         return [
             path("<int:pk>/rotate/", wrap(self.rotate), name=f"{name}_rotate"),
             path("<int:pk>/tokens/<int:token>/off/", wrap(self.token_off), name=f"{name}_token_off"),
@@ -246,7 +246,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
             except ValidationError as error:
                 form.add_error("new_token", error)
             else:
-                return HttpResponseRedirect(reverse("admin:crm_insurancecompany_change", args=[pk]))
+                return HttpResponseRedirect(reverse("admin:scalepoint_crm_insurancecompany_change", args=[pk]))
         old = [token for token in company.tokens.all() if _lives(token, timezone.now())]
         return self._page(request, "scalepoint/insurer_rotate.html", _("Change token"), company, form=form, old=old)
 
@@ -279,7 +279,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
                 row.save(update_fields=["expires_at"])
                 self.log_change(request, company, gettext("Switched the token %s off.") % row)
             self.message_user(request, _("The token %s is switched off.") % row, messages.SUCCESS)
-            return HttpResponseRedirect(reverse("admin:crm_insurancecompany_change", args=[pk]))
+            return HttpResponseRedirect(reverse("admin:scalepoint_crm_insurancecompany_change", args=[pk]))
         return self._page(request, "scalepoint/insurer_token_off.html", _("Switch a token off"), company, token=row)
 
     def _page(self, request: HttpRequest, template: str, title: Any, company: Any, **context: Any) -> HttpResponse:

@@ -169,7 +169,7 @@ class OverviewAdmin(PageAdmin):
 
     def _visible(self, request: HttpRequest) -> list[type[Any]]:
         """The models whose changes the reader may know of: those whose pages are open to them."""
-        ours = ("crm", "tasks", _APP)
+        ours = ("scalepoint_crm", "scalepoint_tasks", _APP)
         registry = self.admin_site._registry.items()
         return [
             model for model, page in registry if model._meta.app_label in ours and page.has_view_permission(request)
@@ -347,8 +347,8 @@ def _silent(request: HttpRequest, connections: list[Connection], now: datetime) 
             _link(
                 request,
                 _("Look whether the company's security token still counts."),
-                "crm_insurancecompany_change",
-                "crm.view_insurancecompany",
+                "scalepoint_crm_insurancecompany_change",
+                "scalepoint_crm.view_insurancecompany",
                 silence.insurer.pk,
             ),
             _link(

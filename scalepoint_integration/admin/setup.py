@@ -191,7 +191,7 @@ class SetupAdmin(PageAdmin):
             "problem": problem,
             "language": language,
             "languages": letter.LANGUAGES,
-            "nowhere": settings.EMAIL_BACKEND.split(".")[-2] in _NOWHERE,
+            "nowhere": letter.backend().split(".")[-2] in _NOWHERE,
             "mails": _mails(connection),
         }
         return self.render(request, "scalepoint/setup_mail.html", _("Send mail to Scalepoint"), context)

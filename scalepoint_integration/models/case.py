@@ -30,7 +30,7 @@ class Case(models.Model):
         "scalepoint_integration.Connection", models.PROTECT, related_name="cases", verbose_name=_("connection")
     )
     insurer = models.ForeignKey(
-        "crm.InsuranceCompany",
+        "scalepoint_crm.InsuranceCompany",
         models.PROTECT,
         null=True,
         blank=True,
@@ -38,7 +38,7 @@ class Case(models.Model):
         verbose_name=_("insurance company"),
     )
     customer = models.ForeignKey(
-        "crm.Customer",
+        "scalepoint_crm.Customer",
         models.PROTECT,
         null=True,
         blank=True,
@@ -76,7 +76,7 @@ class Case(models.Model):
         verbose_name=_("responsible"),
     )
     team = models.ForeignKey(
-        "crm.Team", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("team")
+        "scalepoint_crm.Team", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("team")
     )
     deadline = models.DateField(_("deadline"), null=True, blank=True, db_index=True)
     unread = models.BooleanField(_("unread"), default=True, editable=False)
@@ -162,7 +162,12 @@ class Service(models.Model):
     service_id = models.CharField(_("Scalepoint's service id"), max_length=100, blank=True, db_index=True)
     reference = models.CharField(_("service reference"), max_length=100, blank=True)
     task = models.OneToOneField(
-        "tasks.Task", models.SET_NULL, null=True, blank=True, related_name="scalepoint_service", verbose_name=_("task")
+        "scalepoint_tasks.Task",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="scalepoint_service",
+        verbose_name=_("task"),
     )
     facts = models.JSONField(default=dict, editable=False)
     applied = models.JSONField(default=dict, editable=False)

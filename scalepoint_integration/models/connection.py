@@ -19,7 +19,7 @@ DIMENSIONS = ("order_type", "case_group", "price_group", "margin_group", "depart
 
 def _dimension(kind: str, label: Any) -> Any:
     return models.ForeignKey(
-        "tasks.Dimension",
+        "scalepoint_tasks.Dimension",
         models.PROTECT,
         null=True,
         blank=True,
@@ -171,7 +171,7 @@ class Connection(models.Model):
     )
     no_phone = models.CharField(_("when there is no phone number"), max_length=5, choices=NoPhone, default=NoPhone.ASK)
     customer_type = models.ForeignKey(
-        "crm.CustomerType",
+        "scalepoint_crm.CustomerType",
         models.PROTECT,
         null=True,
         blank=True,
@@ -179,7 +179,7 @@ class Connection(models.Model):
         verbose_name=_("customer type for new customers"),
     )
     team = models.ForeignKey(
-        "crm.Team", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("default team")
+        "scalepoint_crm.Team", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("default team")
     )
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -191,7 +191,7 @@ class Connection(models.Model):
         help_text=_("Also becomes “our reference” on new customers."),
     )
     task_template = models.ForeignKey(
-        "tasks.TaskTemplate",
+        "scalepoint_tasks.TaskTemplate",
         models.PROTECT,
         null=True,
         blank=True,

@@ -34,7 +34,7 @@ class InboundEvent(QueueItem):
         "scalepoint_integration.Connection", models.PROTECT, related_name="events", verbose_name=_("connection")
     )
     insurer = models.ForeignKey(
-        "crm.InsuranceCompany",
+        "scalepoint_crm.InsuranceCompany",
         models.PROTECT,
         null=True,
         related_name="+",

@@ -19,7 +19,12 @@ class ImagePull(QueueItem):
     file_name = models.CharField(_("file name"), max_length=255, blank=True, editable=False)
     content = models.BinaryField(null=True, editable=False)
     image = models.ForeignKey(
-        "tasks.TaskImage", models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("image")
+        "scalepoint_tasks.TaskImage",
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("image"),
     )
     created_at = models.DateTimeField(_("received"), auto_now_add=True)
 

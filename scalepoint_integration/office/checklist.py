@@ -234,7 +234,7 @@ def _insurers(connection: Connection, now: datetime) -> Row:
         return Row("insurers", Status.DONE, text, _("You"), proof, _to_insurers(_("See")))
     if missing:
         return Row("insurers", Status.MISSING, text, _("You"), lacks, _to_insurers(_("Change")))
-    add = _link(_("Add a company"), "admin:crm_insurancecompany_add")
+    add = _link(_("Add a company"), "admin:scalepoint_crm_insurancecompany_add")
     problem = _(
         "You have no insurance companies yet. Without at least one company with a token, all cases are refused."
     )
@@ -326,7 +326,7 @@ def _to(label: str, page: str, *args: Any, of: Connection | None = None) -> Acti
 
 
 def _to_insurers(label: str) -> Action | None:
-    return _link(label, "admin:crm_insurancecompany_changelist")
+    return _link(label, "admin:scalepoint_crm_insurancecompany_changelist")
 
 
 def _default_values_page(label: str, connection: Connection) -> Action | None:

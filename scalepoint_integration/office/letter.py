@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import models, transaction
 from django.db.models.functions import Cast
@@ -20,6 +21,7 @@ from crm.encryption import SecretUnreadable, decrypt
 from crm.models import SecurityToken
 from scalepoint_integration.models import ClientKey, Connection, ScalepointMail
 
+_SMTP = "django.core.mail.backends.smtp.EmailBackend"  # what Django takes where MAILERS names none
 logger = logging.getLogger(__name__)
 
 # The letter in both languages, word for word: which one is sent is chosen on the page and has nothing to do with the
@@ -130,6 +132,14 @@ def sent_outside(connection: Connection, by: Any, recipient: str, subject: str, 
     """Write down that the person has sent it from a mail program. Raises MailRefused."""
     refuse_secrets(recipient, subject, body)
     return _log(connection, by, ScalepointMail.How.OUTSIDE, recipient, subject, body)
+
+
+def backend() -> str:
+    """The dotted path of the site's mail backend. Since Django 6.1 a site may have MAILERS, and then it has no
+    EMAIL_BACKEND: asking for that is an error."""
+    mailers = getattr(settings, "MAILERS", None)
+    path = settings.EMAIL_BACKEND if mailers is None else mailers.get("default", {}).get("BACKEND", _SMTP)
+    return str(path)
 
 
 def mailto(recipient: str, subject: str, body: str) -> str:

@@ -14,7 +14,7 @@ _PAGES = (
     (_("Overview"), "scalepoint_integration_overview_changelist", "scalepoint_integration.view_overview"),
     (_("Cases"), "scalepoint_integration_case_changelist", "scalepoint_integration.view_case"),
     (_("Event log"), "scalepoint_integration_inboundevent_changelist", "scalepoint_integration.view_inboundevent"),
-    (_("Insurance companies"), "crm_insurancecompany_changelist", "crm.view_insurancecompany"),
+    (_("Insurance companies"), "scalepoint_crm_insurancecompany_changelist", "scalepoint_crm.view_insurancecompany"),
     (
         _("Default values"),
         "scalepoint_integration_defaultvalues_changelist",

@@ -46,8 +46,8 @@ class TaskImageAdmin(OfficeAdmin):
     def picture(self, image: TaskImage) -> SafeString:
         return format_html(
             '<a href="{}"><img src="{}" alt="{}" loading="lazy"></a>',
-            reverse("admin:tasks_taskimage_file", args=[image.pk], current_app=self.admin_site.name),
-            reverse("admin:tasks_taskimage_thumbnail", args=[image.pk], current_app=self.admin_site.name),
+            reverse("admin:scalepoint_tasks_taskimage_file", args=[image.pk], current_app=self.admin_site.name),
+            reverse("admin:scalepoint_tasks_taskimage_thumbnail", args=[image.pk], current_app=self.admin_site.name),
             image,
         )
 
@@ -58,8 +58,8 @@ class TaskImageAdmin(OfficeAdmin):
     def get_urls(self) -> list[URLPattern]:
         serve = self.admin_site.admin_view(self.serve)
         return [
-            path("<path:pk>/file/", serve, {"name": "file"}, name="tasks_taskimage_file"),
-            path("<path:pk>/thumbnail/", serve, {"name": "thumbnail"}, name="tasks_taskimage_thumbnail"),
+            path("<path:pk>/file/", serve, {"name": "file"}, name="scalepoint_tasks_taskimage_file"),
+            path("<path:pk>/thumbnail/", serve, {"name": "thumbnail"}, name="scalepoint_tasks_taskimage_thumbnail"),
             *super().get_urls(),
         ]
 

@@ -139,7 +139,7 @@ class TaskAdmin(OfficeAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         sets = super().get_fieldsets(request, obj)
         # Whoever may not see pictures gets no row of broken ones.
-        may_see = request.user.has_perm("tasks.view_taskimage")
+        may_see = request.user.has_perm("scalepoint_tasks.view_taskimage")
         return sets if may_see else [each for each in sets if "pictures" not in each[1]["fields"]]
 
     @admin.display(description=_("status"), ordering="status")
@@ -166,7 +166,7 @@ class TaskAdmin(OfficeAdmin):
     @admin.display(description=_("images"))
     def pictures(self, task: Task) -> SafeString:
         images = list(task.images.all()) if task.pk else []
-        return render_to_string("tasks/pictures.html", {"images": images})
+        return render_to_string("scalepoint_tasks/pictures.html", {"images": images})
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         for row in formset.extra_forms if formset.model is TaskNote else ():

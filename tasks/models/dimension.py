@@ -30,7 +30,7 @@ class Dimension(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["kind", "name"],
-                name="tasks_dimension_name",
+                name="scalepoint_tasks_dimension_name",
                 violation_error_message=_("The list has a value with this name already."),
             )
         ]
@@ -42,7 +42,7 @@ class Dimension(models.Model):
 def dimension(kind: Dimension.Kind, verbose_name: Any) -> "models.ForeignKey[Dimension | None, Dimension | None]":
     """The column for a value out of that list."""
     return models.ForeignKey(
-        "tasks.Dimension",
+        "scalepoint_tasks.Dimension",
         verbose_name=verbose_name,
         on_delete=models.PROTECT,
         null=True,

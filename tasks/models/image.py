@@ -42,7 +42,7 @@ class TaskImage(models.Model):
         verbose_name = _("image")
         verbose_name_plural = _("images")
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["task", "sha256"], name="tasks_image_once")]
+        constraints = [models.UniqueConstraint(fields=["task", "sha256"], name="sp_task_image_once")]
 
     def __str__(self) -> str:
         return self.original_name or str(self.pk)

@@ -22,7 +22,7 @@ class Task(models.Model):
 
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.NEW, db_index=True)
     template = models.ForeignKey(
-        "tasks.TaskTemplate",
+        "scalepoint_tasks.TaskTemplate",
         verbose_name=_("task template"),
         on_delete=models.PROTECT,
         null=True,
@@ -33,7 +33,7 @@ class Task(models.Model):
     description = models.TextField(_("description"), blank=True)
     requisition_number = models.CharField(_("requisition number"), max_length=100, blank=True, db_index=True)
     customer = models.ForeignKey(
-        "crm.Customer",
+        "scalepoint_crm.Customer",
         verbose_name=_("customer"),
         on_delete=models.PROTECT,
         null=True,
@@ -41,7 +41,7 @@ class Task(models.Model):
         related_name="tasks",
     )
     insurer = models.ForeignKey(
-        "crm.InsuranceCompany",
+        "scalepoint_crm.InsuranceCompany",
         verbose_name=_("insurance company"),
         on_delete=models.PROTECT,
         null=True,
@@ -49,7 +49,12 @@ class Task(models.Model):
         related_name="tasks",
     )
     team = models.ForeignKey(
-        "crm.Team", verbose_name=_("team"), on_delete=models.PROTECT, null=True, blank=True, related_name="tasks"
+        "scalepoint_crm.Team",
+        verbose_name=_("team"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="tasks",
     )
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -139,7 +144,9 @@ class TaskNote(models.Model):
         verbose_name_plural = _("notes")
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["task", "source_key"], condition=~Q(source_key=""), name="tasks_note_once")
+            models.UniqueConstraint(
+                fields=["task", "source_key"], condition=~Q(source_key=""), name="sp_task_note_once"
+            )
         ]
 
     def __str__(self) -> str:
@@ -159,7 +166,7 @@ class TaskContact(ContactFacts):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["task", "source_key"], condition=~Q(source_key=""), name="tasks_contact_once"
+                fields=["task", "source_key"], condition=~Q(source_key=""), name="sp_task_contact_once"
             )
         ]
 

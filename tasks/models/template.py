@@ -19,7 +19,7 @@ class TaskTemplate(models.Model):
         _("days until the deadline"), null=True, blank=True, help_text=_("Empty: no deadline.")
     )
     team = models.ForeignKey(
-        "crm.Team", verbose_name=_("team"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        "scalepoint_crm.Team", verbose_name=_("team"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -53,8 +53,8 @@ def screens(office: Office) -> dict[str, Way]:
         "1-overview": reverse(f"{APP}overview_changelist"),
         "2-setup": reverse(f"{APP}setup_changelist"),
         "3-default-values": reverse(f"{APP}defaultvalues_change", args=[connection]),
-        "4-insurers": reverse("admin:crm_insurancecompany_changelist"),
-        "4-insurer": reverse("admin:crm_insurancecompany_change", args=[nord]),
+        "4-insurers": reverse("admin:scalepoint_crm_insurancecompany_changelist"),
+        "4-insurer": reverse("admin:scalepoint_crm_insurancecompany_change", args=[nord]),
         "5-cases": reverse(f"{APP}case_changelist"),
         "6-case": reverse(f"{APP}case_change", args=[case]),
         "6-case-needs-action": reverse(f"{APP}case_change", args=[office.ambiguous.pk]),
@@ -69,8 +69,8 @@ def screens(office: Office) -> dict[str, Way]:
         "connection-add": reverse(f"{APP}connection_add"),
         "mail": reverse(f"{APP}setup_mail"),
         "reset": reverse(f"{APP}defaultvalues_reset", args=[connection]),
-        "rotate": reverse("admin:crm_insurancecompany_rotate", args=[nord]),
-        "token-off": reverse("admin:crm_insurancecompany_token_off", args=[nord, token.pk]),
+        "rotate": reverse("admin:scalepoint_crm_insurancecompany_rotate", args=[nord]),
+        "token-off": reverse("admin:scalepoint_crm_insurancecompany_token_off", args=[nord, token.pk]),
         "replay": reverse(f"{APP}inboundevent_replay", args=[office.handled.pk]),
         "event-handled": reverse(f"{APP}inboundevent_change", args=[office.handled.pk]),
         "outbox": reverse(f"{APP}outboundevent_changelist"),
@@ -78,28 +78,42 @@ def screens(office: Office) -> dict[str, Way]:
         "refusals": reverse(f"{APP}refusal_changelist"),
         "refusal": reverse(f"{APP}refusal_change", args=[office.refusal.pk]),
         "test-delete": reverse(f"{APP}testcase_delete_all"),
-        "task": reverse("admin:tasks_task_change", args=[task]),
-        "tasks": reverse("admin:tasks_task_changelist"),
-        "customer": reverse("admin:crm_customer_change", args=[customer]),
-        "customers": reverse("admin:crm_customer_changelist"),
-        "template": reverse("admin:tasks_tasktemplate_change", args=[office.world.connection.task_template_id]),
-        "image": reverse("admin:tasks_taskimage_change", args=[office.image.pk]),
+        "task": reverse("admin:scalepoint_tasks_task_change", args=[task]),
+        "tasks": reverse("admin:scalepoint_tasks_task_changelist"),
+        "customer": reverse("admin:scalepoint_crm_customer_change", args=[customer]),
+        "customers": reverse("admin:scalepoint_crm_customer_changelist"),
+        "template": reverse(
+            "admin:scalepoint_tasks_tasktemplate_change", args=[office.world.connection.task_template_id]
+        ),
+        "image": reverse("admin:scalepoint_tasks_taskimage_change", args=[office.image.pk]),
         "cases-none-found": reverse(f"{APP}case_changelist") + "?q=nobody",
         "cases-filtered": reverse(f"{APP}case_changelist") + "?status=open",
     }
-    for model in ("crm_customer", "tasks_task", "crm_insurancecompany", "tasks_tasktemplate", "crm_team"):
+    for model in (
+        "scalepoint_crm_customer",
+        "scalepoint_tasks_task",
+        "scalepoint_crm_insurancecompany",
+        "scalepoint_tasks_tasktemplate",
+        "scalepoint_crm_team",
+    ):
         pages[f"{model}-add"] = reverse(f"admin:{model}_add")
     for model, row in (
         (f"{APP}case", case),
         (f"{APP}connection", connection),
-        ("admin:crm_insurancecompany", nord),
-        ("admin:tasks_task", task),
+        ("admin:scalepoint_crm_insurancecompany", nord),
+        ("admin:scalepoint_tasks_task", task),
     ):
         pages[f"{model.split(':')[1]}-history"] = reverse(f"{model}_history", args=[row])
-    for model in ("crm_customertype", "crm_team", "tasks_tasktemplate", "tasks_dimension", "tasks_taskimage"):
+    for model in (
+        "scalepoint_crm_customertype",
+        "scalepoint_crm_team",
+        "scalepoint_tasks_tasktemplate",
+        "scalepoint_tasks_dimension",
+        "scalepoint_tasks_taskimage",
+    ):
         pages[f"{model}-list"] = reverse(f"admin:{model}_changelist")
-    pages["task-delete"] = reverse("admin:tasks_task_delete", args=[task])
-    pages["customer-delete"] = reverse("admin:crm_customer_delete", args=[customer])
+    pages["task-delete"] = reverse("admin:scalepoint_tasks_task_delete", args=[task])
+    pages["customer-delete"] = reverse("admin:scalepoint_crm_customer_delete", args=[customer])
     pages["index"], pages["app"] = reverse("admin:index"), reverse("admin:app_list", args=["scalepoint_integration"])
 
     def on_the_list(action: str) -> Callable[[Page], Any]:
@@ -183,8 +197,8 @@ def test_every_screen_of_a_site_where_nothing_is_set_up(live: Site, chromium: Br
     people()
     names = ("overview", "setup", "case", "inboundevent", "outboundevent", "refusal", "testcase", "defaultvalues")
     pages: dict[str, Way] = {f"{name}-empty": reverse(f"{APP}{name}_changelist") for name in names}
-    pages["insurers-empty"] = reverse("admin:crm_insurancecompany_changelist")
-    pages["tasks-empty"] = reverse("admin:tasks_task_changelist")
+    pages["insurers-empty"] = reverse("admin:scalepoint_crm_insurancecompany_changelist")
+    pages["tasks-empty"] = reverse("admin:scalepoint_tasks_task_changelist")
     with reader(chromium, live, "mette", "da", DESKTOP) as page:
         assert walk(page, "da", pages) == {}
 
@@ -192,7 +206,7 @@ def test_every_screen_of_a_site_where_nothing_is_set_up(live: Site, chromium: Br
 def test_a_key_goes_to_the_search_and_an_address_can_be_copied(live: Site, chromium: Browser) -> None:
     office = busy()
     with reader(chromium, live, "mette", "da", DESKTOP) as page:
-        page.goto(reverse("admin:tasks_task_changelist"))
+        page.goto(reverse("admin:scalepoint_tasks_task_changelist"))
         page.keyboard.press("/")
         page.keyboard.type("Anna/")
         assert page.input_value("#searchbar") == "Anna/"

@@ -18,7 +18,7 @@ from tests.support.forms import form
 
 pytestmark = pytest.mark.django_db
 PLAIN = "plain-token-of-nordins-8f3c"
-COMPANIES = reverse("admin:crm_insurancecompany_changelist")
+COMPANIES = reverse("admin:scalepoint_crm_insurancecompany_changelist")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def user_with(client: Client, *permissions: str) -> Any:
 
 
 def page(company: InsuranceCompany) -> str:
-    return reverse("admin:crm_insurancecompany_change", args=[company.pk])
+    return reverse("admin:scalepoint_crm_insurancecompany_change", args=[company.pk])
 
 
 def test_every_page_opens(admin_client: Client, company: InsuranceCompany, django_assert_max_num_queries: Any) -> None:
@@ -53,7 +53,7 @@ def test_every_page_opens(admin_client: Client, company: InsuranceCompany, djang
     for query in ("?q=nordins", "?active__exact=1"):
         assert admin_client.get(COMPANIES + query).context["cl"].result_count == 1
     for query in ("?responsible=me", "?responsible=none", "?responsible=nobody-such", "?q=jens"):
-        found = admin_client.get(reverse("admin:crm_customer_changelist") + query).context["cl"].result_count
+        found = admin_client.get(reverse("admin:scalepoint_crm_customer_changelist") + query).context["cl"].result_count
         assert found == (1 if query in ("?responsible=none", "?q=jens") else 0), query
 
 
@@ -82,7 +82,9 @@ def test_a_token_that_was_given_is_stored_and_never_shown(admin_client: Client, 
     assert "••••8f3c" in after
     for text in (response.content.decode(), after, admin_client.get(COMPANIES).content.decode()):
         assert PLAIN not in text
-    history = admin_client.get(reverse("admin:crm_insurancecompany_history", args=[company.pk])).content.decode()
+    history = admin_client.get(
+        reverse("admin:scalepoint_crm_insurancecompany_history", args=[company.pk])
+    ).content.decode()
     assert LogEntry.objects.count() == 1
     assert "••••8f3c" in history and PLAIN not in history
     assert PLAIN not in LogEntry.objects.get().change_message
@@ -123,7 +125,7 @@ def test_a_token_in_use_elsewhere_is_refused(admin_client: Client, company: Insu
 
 
 def test_a_new_company_gets_its_token_with_it(admin_client: Client) -> None:
-    add = reverse("admin:crm_insurancecompany_add")
+    add = reverse("admin:scalepoint_crm_insurancecompany_add")
     data = form(admin_client.get(add))
     data |= {"name": "Vestjysk", "alias": "vest", "tokens-2-0-new_token": PLAIN}
     assert admin_client.post(add, data).status_code == 302
@@ -154,11 +156,14 @@ def test_who_may_only_look_changes_nothing(client: Client, admin_client: Client,
     user_with(client, "view_insurancecompany")
     assert client.get(page(company)).status_code == 200
     assert client.post(page(company), data).status_code == 403
-    assert client.post(reverse("admin:crm_insurancecompany_add"), data).status_code == 403
+    assert client.post(reverse("admin:scalepoint_crm_insurancecompany_add"), data).status_code == 403
     assert (
-        client.post(reverse("admin:crm_insurancecompany_delete", args=[company.pk]), {"post": "yes"}).status_code == 403
+        client.post(
+            reverse("admin:scalepoint_crm_insurancecompany_delete", args=[company.pk]), {"post": "yes"}
+        ).status_code
+        == 403
     )
-    assert client.get(reverse("admin:crm_customer_changelist")).status_code == 403
+    assert client.get(reverse("admin:scalepoint_crm_customer_changelist")).status_code == 403
     company.refresh_from_db()
     assert (company.name, InsuranceCompany.objects.count(), SecurityToken.objects.count()) == ("Nordins", 1, 0)
 
@@ -176,7 +181,7 @@ def test_who_may_change_companies_but_not_tokens_adds_none(
 
 def test_deleting_what_has_history_is_refused(admin_client: Client, company: InsuranceCompany) -> None:
     Customer.objects.create(name="Jens", insurer=company)
-    address = reverse("admin:crm_insurancecompany_delete", args=[company.pk])
+    address = reverse("admin:scalepoint_crm_insurancecompany_delete", args=[company.pk])
     assert "would require deleting the following protected" in admin_client.get(address).content.decode()
     assert admin_client.post(address, {"post": "yes"}).status_code == 200
     assert InsuranceCompany.objects.count() == 1

@@ -35,7 +35,7 @@ def stored(token: SecurityToken) -> str:
 def test_the_plain_token_stands_nowhere_in_the_table(company: InsuranceCompany) -> None:
     token = SecurityToken.objects.create(company=company, token=PLAIN)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM crm_securitytoken")
+        cursor.execute("SELECT * FROM scalepoint_crm_securitytoken")
         rows = cursor.fetchall()
     assert len(rows) == 1
     assert PLAIN not in repr(rows)
@@ -146,7 +146,7 @@ def test_a_dump_holds_ciphertext_and_can_be_loaded(company: InsuranceCompany) ->
 def rotate() -> list[str]:
     out = StringIO()
     call_command("rotate_secrets", stdout=out)
-    return [line for line in out.getvalue().splitlines() if line.startswith("crm.")]
+    return [line for line in out.getvalue().splitlines() if line.startswith("scalepoint_crm.")]
 
 
 def test_rotation_moves_all_to_the_first_key_and_can_be_run_again(company: InsuranceCompany, settings: Any) -> None:
@@ -154,9 +154,9 @@ def test_rotation_moves_all_to_the_first_key_and_can_be_run_again(company: Insur
     tokens = [SecurityToken.objects.create(company=company, token=f"{PLAIN}{n}") for n in range(3)]
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     SecurityToken.objects.create(company=company, token="made after the change")
-    assert rotate() == ["crm.SecurityToken.token: 3 encrypted anew, 1 up to date, 0 failed"]
+    assert rotate() == ["scalepoint_crm.SecurityToken.token: 3 encrypted anew, 1 up to date, 0 failed"]
     before = [stored(token) for token in tokens]
-    assert rotate() == ["crm.SecurityToken.token: 0 encrypted anew, 4 up to date, 0 failed"]
+    assert rotate() == ["scalepoint_crm.SecurityToken.token: 0 encrypted anew, 4 up to date, 0 failed"]
     assert [stored(token) for token in tokens] == before
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
     for number, token in enumerate(tokens):
@@ -173,7 +173,7 @@ def test_rotation_goes_on_past_what_it_cannot_read_and_says_so(company: Insuranc
     was, errors = stored(lost), StringIO()
     with pytest.raises(CommandError, match="1 could not"):
         call_command("rotate_secrets", stdout=StringIO(), stderr=errors)
-    assert f"crm.SecurityToken {lost.pk}:" in errors.getvalue()
+    assert f"scalepoint_crm.SecurityToken {lost.pk}:" in errors.getvalue()
     assert stored(lost) == was
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
     assert SecurityToken.objects.get(pk=kept.pk).token == PLAIN

@@ -46,7 +46,7 @@ class OwnSite(Site):
         return int(self.ask(f"SELECT count(*) FROM {table} WHERE {condition}"))
 
     def tasks(self) -> int:
-        return self.count("tasks_task")
+        return self.count("scalepoint_tasks_task")
 
     def waiting(self) -> int:
         return self.count("scalepoint_integration_inboundevent", "status = 'pending'")

@@ -56,10 +56,10 @@ def fewer(site: OwnSite, waiting: int) -> bool:
 
 def nothing_lost_or_doubled(site: OwnSite, count: int) -> None:
     assert site.tasks() == count
-    assert site.ask("SELECT count(DISTINCT scalepoint_id) FROM tasks_task") == count
+    assert site.ask("SELECT count(DISTINCT scalepoint_id) FROM scalepoint_tasks_task") == count
     assert site.count("scalepoint_integration_case", "status = 'in_progress'") == count
-    assert site.count("crm_customer") == count
-    assert site.count("tasks_taskcheckitem") == 3 * count
+    assert site.count("scalepoint_crm_customer") == count
+    assert site.count("scalepoint_tasks_taskcheckitem") == 3 * count
     assert site.count("scalepoint_integration_imagepull") == count
     assert site.count("scalepoint_integration_inboundevent", "status = 'done'") == count
 
@@ -98,8 +98,8 @@ def test_an_event_that_kills_its_worker_is_given_up_and_the_others_go_on(own_sit
     own_site.worker(concurrency=1)
     own_site.beat()
     eventually(lambda: own_site.waiting() == 0, 90)
-    assert own_site.count("crm_customer", "name LIKE 'counted %%'") == 49
-    assert own_site.count("crm_customer", "name = 'half made'") == 0
+    assert own_site.count("scalepoint_crm_customer", "name LIKE 'counted %%'") == 49
+    assert own_site.count("scalepoint_crm_customer", "name = 'half made'") == 0
     failed = f"SELECT array_agg(event_type || ' ' || attempts) FROM {EVENTS} WHERE status = 'failed'"
     assert own_site.ask(failed) == ["kills_its_worker 4"]
     # The innocent ones were claimed together with the poison once, and never burnt a second attempt with it.
@@ -117,10 +117,10 @@ def test_a_worker_that_stood_still_can_not_commit_over_the_new_owner(own_site: O
     time.sleep(4.2)  # a lease is an amount of time: there is nothing else to wait for
     other = own_site.manage("scalepoint_work", "--once")
     assert other.wait(30) == 0
-    assert own_site.ask("SELECT array_agg(name) FROM crm_customer") == ["slow 2"]
+    assert own_site.ask("SELECT array_agg(name) FROM scalepoint_crm_customer") == ["slow 2"]
     thaw(slow)
     assert slow.wait(30) == 0
-    assert own_site.ask("SELECT array_agg(name) FROM crm_customer") == ["slow 2"]
+    assert own_site.ask("SELECT array_agg(name) FROM scalepoint_crm_customer") == ["slow 2"]
     assert own_site.ask("SELECT status || claims FROM scalepoint_integration_inboundevent") == "done2"
 
 
@@ -130,10 +130,10 @@ def test_a_handler_that_hangs_is_ended_and_the_others_go_on(own_site: OwnSite, t
     own_site.beat()
     hanging = {"eventType": "takes_long", "began": str(tmp_path / "began"), "go": str(tmp_path / "never")}
     own_site.post([hanging, *({"eventType": "counts", "n": n} for n in range(20))])
-    eventually(lambda: own_site.count("crm_customer", "name LIKE 'counted %%'") == 20, 60)
+    eventually(lambda: own_site.count("scalepoint_crm_customer", "name LIKE 'counted %%'") == 20, 60)
     eventually(lambda: own_site.waiting() == 0, 60)
     assert own_site.count("scalepoint_integration_inboundevent", "status = 'failed'") == 1
-    assert own_site.count("crm_customer", "name LIKE 'slow%%'") == 0
+    assert own_site.count("scalepoint_crm_customer", "name LIKE 'slow%%'") == 0
 
 
 def test_a_job_that_is_interrupted_in_a_query_spoils_no_other_job(own_site: OwnSite) -> None:
@@ -179,7 +179,7 @@ def test_cases_of_one_person_at_once_make_one_customer(own_site: OwnSite) -> Non
     racing = [own_site.manage("scalepoint_work", "--once") for _each in range(3)]
     assert [process.wait(90) for process in racing] == [0, 0, 0]
     eventually(lambda: own_site.manage("scalepoint_work", "--once").wait(60) == 0 and own_site.waiting() == 0, 60)
-    assert (own_site.tasks(), own_site.count("crm_customer")) == (120, 4)
+    assert (own_site.tasks(), own_site.count("scalepoint_crm_customer")) == (120, 4)
 
 
 def test_a_worker_that_is_asked_to_stop_finishes_what_it_does(own_site: OwnSite) -> None:

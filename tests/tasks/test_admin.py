@@ -15,7 +15,7 @@ from tasks.models import Dimension, Task, TaskImage, TaskNote, TaskTemplate
 from tests.support.forms import form
 
 pytestmark = pytest.mark.django_db
-TASKS = reverse("admin:tasks_task_changelist")
+TASKS = reverse("admin:scalepoint_tasks_task_changelist")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def task() -> Task:
 
 
 def page(task: Task) -> str:
-    return reverse("admin:tasks_task_change", args=[task.pk])
+    return reverse("admin:scalepoint_tasks_task_change", args=[task.pk])
 
 
 def picture(task: Task, content: bytes = b"roof", **facts: Any) -> TaskImage:
@@ -127,7 +127,7 @@ def test_the_pictures_of_the_task(admin_client: Client, client: Client, task: Ta
     assert "There are no images on this task" in admin_client.get(page(task)).content.decode()
     image = picture(task, name='"><b>.jpg')
     text = admin_client.get(page(task)).content.decode()
-    assert reverse("admin:tasks_taskimage_thumbnail", args=[image.pk]) in text
+    assert reverse("admin:scalepoint_tasks_taskimage_thumbnail", args=[image.pk]) in text
     assert 'alt="Image 1 &quot;&gt;&lt;b&gt;.jpg"' in text
     assert image.file.name not in text
     user = get_user_model().objects.create_user("ole", is_staff=True)
@@ -170,7 +170,11 @@ def test_who_may_only_look_changes_nothing(client: Client, admin_client: Client,
     user.user_permissions.add(Permission.objects.get(codename="view_task"))
     client.force_login(user)
     assert client.get(TASKS).status_code == 200
-    for address in (page(task), reverse("admin:tasks_task_add"), reverse("admin:tasks_task_delete", args=[task.pk])):
+    for address in (
+        page(task),
+        reverse("admin:scalepoint_tasks_task_add"),
+        reverse("admin:scalepoint_tasks_task_delete", args=[task.pk]),
+    ):
         assert client.post(address, data | {"post": "yes"}).status_code == 403
     action = {"action": "delete_selected", "_selected_action": [task.pk], "post": "yes"}
     client.post(TASKS, action)

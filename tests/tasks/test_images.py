@@ -174,12 +174,12 @@ def test_deleting_in_the_office_removes_the_files(
     attach(task, b"another")
     attach(other, b"a third")
     with django_capture_on_commit_callbacks(execute=True):
-        admin_client.post(reverse("admin:tasks_taskimage_delete", args=[image.pk]), {"post": "yes"})
+        admin_client.post(reverse("admin:scalepoint_tasks_taskimage_delete", args=[image.pk]), {"post": "yes"})
     assert (TaskImage.objects.count(), len(files(private_files))) == (2, 4)
     with django_capture_on_commit_callbacks(execute=True):
-        admin_client.post(reverse("admin:tasks_task_delete", args=[task.pk]), {"post": "yes"})
+        admin_client.post(reverse("admin:scalepoint_tasks_task_delete", args=[task.pk]), {"post": "yes"})
     assert (Task.objects.count(), TaskImage.objects.count(), len(files(private_files))) == (1, 1, 2)
     action = {"action": "delete_selected", "_selected_action": [other.pk], "post": "yes"}
     with django_capture_on_commit_callbacks(execute=True):
-        admin_client.post(reverse("admin:tasks_task_changelist"), action)
+        admin_client.post(reverse("admin:scalepoint_tasks_task_changelist"), action)
     assert (Task.objects.count(), TaskImage.objects.count(), files(private_files)) == (0, 0, [])

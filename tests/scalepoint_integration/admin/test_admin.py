@@ -235,7 +235,7 @@ def test_missing_images_are_fetched_again(filled: World) -> None:
 def test_a_dangerous_address_is_never_a_link(world: World, address: str) -> None:
     handle(world, merged(assignment(), {"case": {"url": address}}))
     client = client_of(superuser=True)
-    task = reverse("admin:tasks_task_change", args=[Task.objects.get().pk])
+    task = reverse("admin:scalepoint_tasks_task_change", args=[Task.objects.get().pk])
     for page in (url("case", "change", Case.objects.get().pk), task):
         text = client.get(page).content.decode()
         assert f'href="{address.strip()}' not in text
@@ -256,8 +256,11 @@ def test_what_scalepoint_wrote_is_text_everywhere(world: World) -> None:
     pages = [url("case", "changelist"), url("case", "change", Case.objects.get().pk)]
     pages += [url("inboundevent", "changelist"), url("inboundevent", "change", InboundEvent.objects.get().pk)]
     task = Task.objects.get()
-    pages += [reverse("admin:tasks_task_changelist"), reverse("admin:tasks_task_change", args=[task.pk])]
-    pages += [reverse("admin:crm_customer_changelist"), reverse("admin:index")]
+    pages += [
+        reverse("admin:scalepoint_tasks_task_changelist"),
+        reverse("admin:scalepoint_tasks_task_change", args=[task.pk]),
+    ]
+    pages += [reverse("admin:scalepoint_crm_customer_changelist"), reverse("admin:index")]
     for page in pages:
         text = client.get(page).content.decode()
         assert "<script>alert" not in text, page

@@ -263,13 +263,15 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     world.connection.task_template.save()
     [event, twin] = handle(world, EVENT, assignment(2))
     client = client_of(VIEW, "retry_event")
-    assert reverse("admin:tasks_tasktemplate_changelist") not in shown(client, event)  # it could not be opened
+    assert reverse("admin:scalepoint_tasks_tasktemplate_changelist") not in shown(
+        client, event
+    )  # it could not be opened
     client = client_of(VIEW, "retry_event", "view_tasktemplate")
     page = shown(client, event)
     assert "The task template “Skade” is switched off" in page
     assert "Choose another template, and press Retry." in page
     assert "administrator" in page
-    assert reverse("admin:tasks_tasktemplate_changelist") in page
+    assert reverse("admin:scalepoint_tasks_tasktemplate_changelist") in page
     assert "Retry all 2 with this cause" in page
     assert "1 other event of this connection failed within the last day" in page
     world.connection.task_template.active = True

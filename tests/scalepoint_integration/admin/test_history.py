@@ -74,7 +74,7 @@ def test_what_was_deleted_since_is_told_by_its_number(case: Case, mette: Any) ->
 def test_the_admins_own_log_is_merged_and_tells_nothing_twice(world: World, case: Case, mette: Any) -> None:
     client = client_of(superuser=True)
     ole = get_user_model().objects.get(username="ole")
-    page = reverse("admin:crm_insurancecompany_change", args=[world.nord.pk])
+    page = reverse("admin:scalepoint_crm_insurancecompany_change", args=[world.nord.pk])
     form = client.get(page).context["adminform"].form
     given = {name: form[name].value() or "" for name in form.fields} | {"name": "Nord (ny)", "active": "on"}
     del given["event_types"]  # a box that is not ticked is not sent
@@ -143,7 +143,7 @@ def test_only_who_may_see_the_row_sees_its_history(world: World, case: Case) -> 
 
 def test_a_model_without_a_history_keeps_djangos_page(world: World) -> None:
     client = client_of(superuser=True)
-    page = client.get(reverse("admin:crm_team_history", args=[Team.objects.get().pk]))
+    page = client.get(reverse("admin:scalepoint_crm_team_history", args=[Team.objects.get().pk]))
     assert page.status_code == 200
     assert "admin/object_history.html" in [template.name for template in page.templates]
 

@@ -17,7 +17,7 @@ from scalepoint_integration.office.figures import figures_of
 from tests.support.forms import form
 from tests.support.world import NORD_TOKEN, World, assignment, handle, merged
 
-LIST = reverse("admin:crm_insurancecompany_changelist")
+LIST = reverse("admin:scalepoint_crm_insurancecompany_changelist")
 NEW = "invented-token-of-nord-9999"
 # Login 2, count 1, rows 1, tokens 1, figures 3, refusals 1, is there any 1.
 QUERIES = 10
@@ -97,7 +97,7 @@ def test_the_page_shows_what_is_inherited_and_what_came(world: World, office: Cl
     assert office.get(cases).context["cl"].result_count == office.get(events).context["cl"].result_count == 1
     assert 'class="deletelink"' not in text and office.post(page(world, "delete"), {"post": "yes"}).status_code == 403
     assert InsuranceCompany.objects.filter(pk=world.nord.pk).exists()
-    other = reverse("admin:crm_insurancecompany_change", args=[world.syd.pk])
+    other = reverse("admin:scalepoint_crm_insurancecompany_change", args=[world.syd.pk])
     assert 'class="deletelink"' in office.get(other).content.decode()
 
 

@@ -23,7 +23,7 @@ urlpatterns = [path("office/", site.urls), path("api/scalepoint/", include("scal
 
 
 def pages(of: admin.AdminSite) -> dict[Any, type]:
-    ours = ("crm", "tasks", "scalepoint_integration")
+    ours = ("scalepoint_crm", "scalepoint_tasks", "scalepoint_integration")
     return {model: type(page) for model, page in of._registry.items() if model._meta.app_label in ours}
 
 

@@ -125,7 +125,9 @@ STORIES = {
 def state() -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for model in (
-        model for app in ("crm", "tasks", "scalepoint_integration") for model in apps.get_app_config(app).get_models()
+        model
+        for app in ("scalepoint_crm", "scalepoint_tasks", "scalepoint_integration")
+        for model in apps.get_app_config(app).get_models()
     ):
         names = [each.name for each in model._meta.fields if not each.is_relation and each.name not in OWN]
         if model is not InboundEvent:

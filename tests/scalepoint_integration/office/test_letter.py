@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -95,6 +96,21 @@ def test_a_backend_that_takes_nothing_is_no_success(company: Connection, setting
     with pytest.raises(mail.MailRefused, match="took nothing"):
         send(company)
     assert not ScalepointMail.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("site", "backend"),
+    [
+        ({"EMAIL_BACKEND": "a.console.EmailBackend"}, "a.console.EmailBackend"),
+        ({"MAILERS": {"default": {"BACKEND": "a.console.EmailBackend"}}}, "a.console.EmailBackend"),
+        ({"MAILERS": {"default": {}}}, "django.core.mail.backends.smtp.EmailBackend"),
+    ],
+)
+def test_the_backend_is_found_where_the_site_has_it(
+    site: dict[str, Any], backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "settings", SimpleNamespace(**site))  # no EMAIL_BACKEND beside MAILERS, as in Django 6.1
+    assert mail.backend() == backend
 
 
 class Deaf:

@@ -25,19 +25,19 @@ from tasks.models import Task
 from tasks.services import attach_image
 from tests.support.world import World, assignment, handle
 
-APPS = ("crm", "tasks", "scalepoint_integration")
+APPS = ("scalepoint_crm", "scalepoint_tasks", "scalepoint_integration")
 LADDER = [role.key for role in ROLES]
 # The lowest role that sees the list and a row, adds, changes, deletes: reader, handler, administrator, technician,
 # or "-" for nobody.
 PAGES = {
-    "crm.customer": "rhha",
-    "crm.customertype": "raaa",
-    "crm.team": "raaa",
-    "crm.insurancecompany": "raa-",  # nobody deletes one that has cases
-    "tasks.task": "rhha",
-    "tasks.taskimage": "r--a",
-    "tasks.dimension": "raaa",
-    "tasks.tasktemplate": "raaa",
+    "scalepoint_crm.customer": "rhha",
+    "scalepoint_crm.customertype": "raaa",
+    "scalepoint_crm.team": "raaa",
+    "scalepoint_crm.insurancecompany": "raa-",  # nobody deletes one that has cases
+    "scalepoint_tasks.task": "rhha",
+    "scalepoint_tasks.taskimage": "r--a",
+    "scalepoint_tasks.dimension": "raaa",
+    "scalepoint_tasks.tasktemplate": "raaa",
     "scalepoint_integration.case": "r-h-",
     "scalepoint_integration.connection": "aaa-",
     "scalepoint_integration.inboundevent": "r---",
@@ -66,9 +66,9 @@ SPECIAL = {
     "scalepoint_integration.change_setup": "a",
     "scalepoint_integration.view_defaultvalues": "a",
     "scalepoint_integration.change_defaultvalues": "a",
-    "crm.manage_tokens": "a",
-    "crm.view_securitytoken": "a",
-    "crm.change_securitytoken": "a",
+    "scalepoint_crm.manage_tokens": "a",
+    "scalepoint_crm.view_securitytoken": "a",
+    "scalepoint_crm.change_securitytoken": "a",
 }
 # What a page may write for whoever looks: their own visits, and what is theirs.
 OWN = {"scalepoint_integration_usersettings", "scalepoint_integration_savedview"}
