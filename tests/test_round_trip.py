@@ -22,6 +22,7 @@ from scalepoint_integration.models import (
     InboundEvent,
     OutboundEvent,
     Payment,
+    PollerState,
     Revision,
     Settlement,
     SettlementPull,
@@ -211,7 +212,7 @@ def test_scalepoint_is_killed_in_the_middle_and_everything_arrives_once(apart: t
     oldest = OutboundEvent.objects.filter(status="pending", error_code="SP-401", attempts__gte=2)
     eventually(lambda: oldest.count() == 2, 20, lambda: list(OutboundEvent.objects.values()))
     eventually(lambda: SettlementPull.objects.filter(status="pending", error_code="SP-401").count() == 1, 20)
-    eventually(lambda: Connection.objects.get().poll_problem == "SP-401", 20)
+    eventually(lambda: PollerState.objects.get().problem == "SP-401", 20)
     eventually(lambda: time.monotonic() > killed + TOKEN_SECONDS, 20)
     assert OutboundEvent.objects.filter(status="pending").count() == 4
 
@@ -230,7 +231,7 @@ def test_scalepoint_is_killed_in_the_middle_and_everything_arrives_once(apart: t
         eventually(lambda rows=rows, count=count: rows.filter(status="done").count() == count, 40, made.tails)
         assert set(rows.values_list("status", flat=True)) == done
         assert rows.count() == count
-    eventually(lambda: Connection.objects.get().poll_problem == "", 20)
+    eventually(lambda: PollerState.objects.get().problem == "", 20)
 
     # Ours: nothing lost, nothing doubled.
     for model in (Case, Task, Settlement, Payment, Revision):

@@ -31,7 +31,7 @@ class ConnectionAdmin(OfficeAdmin):
     change_list_template = "scalepoint/change_list.html"
     change_form_template = "scalepoint/change_form.html"
     list_display = ("contract_number", "state", "environment", "team", "responsible", "task_template")
-    list_select_related = ("team", "responsible", "task_template")
+    list_select_related = ("team", "responsible", "task_template", "poller_state")
     search_fields = ("contract_number", "user_name")
     readonly_fields = ("endpoint", "token_endpoint", "secret_last4", "new_key", "polling", "defaults")
     actions = ["fetch_again"]
@@ -79,20 +79,21 @@ class ConnectionAdmin(OfficeAdmin):
     def state(self, connection: Connection) -> SafeString:
         kind, icon = _LOOKS[Connection.Switch(connection.switch)]
         word: Any = connection.get_switch_display()
-        if connection.poll and connection.poll_problem:
+        if connection.poll and connection.poller_state.problem:
             kind, icon = ("bad", "⚠")
-            word = format_html("{}: {}", word, describe(connection.poll_problem).what)
+            word = format_html("{}: {}", word, describe(connection.poller_state.problem).what)
         return badge(kind, icon, word)
 
     @admin.display(description=_("how fetching goes"))
     def polling(self, connection: Connection) -> Any:
         if not connection.poll:
             return _("Nothing is fetched.")
-        if connection.poll_problem:
-            return badge("bad", "⚠", describe(connection.poll_problem))
-        if connection.polled_at is None:
+        state = connection.poller_state
+        if state.problem:
+            return badge("bad", "⚠", describe(state.problem))
+        if state.polled_at is None:
             return badge("wait", "●", _("Nothing was fetched yet."))
-        return badge("good", "✔", _("Last fetched %(when)s.") % {"when": moment(connection.polled_at)})
+        return badge("good", "✔", _("Last fetched %(when)s.") % {"when": moment(state.polled_at)})
 
     @admin.display(description=_("default values"))
     def defaults(self, connection: Connection) -> Any:

@@ -133,7 +133,7 @@ class OverviewAdmin(PageAdmin):
         now = timezone.now()
         companies = list(InsuranceCompany.objects.order_by("name", "pk").only("name")[:200])
         scope = _scope(request, now, {company.pk for company in companies})
-        connections = list(Connection.objects.order_by("pk"))
+        connections = list(Connection.objects.select_related("poller_state").order_by("pk"))
         alive = heartbeat.alive(now)
         numbers = figures.counters(scope, request.user.pk)
         speed = figures.durations(scope)

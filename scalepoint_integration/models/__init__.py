@@ -12,6 +12,7 @@ from scalepoint_integration.models.note import OfficeNote
 from scalepoint_integration.models.notification import Notice
 from scalepoint_integration.models.outbound import OutboundEvent
 from scalepoint_integration.models.pages import DefaultValues, Overview, Setup, TestCase
+from scalepoint_integration.models.poller_state import PollerState
 from scalepoint_integration.models.refusal import Refusal
 from scalepoint_integration.models.reserve import Reserve
 from scalepoint_integration.models.revision import Revision, RevisionGroup, RevisionItem, SettlementPull
@@ -46,6 +47,7 @@ __all__ = [
     "Overview",
     "Payment",
     "PaymentMeans",
+    "PollerState",
     "Refusal",
     "Reserve",
     "Revision",

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
@@ -12,6 +12,7 @@ from crm.encryption import EncryptedTextField, digest, without_secrets
 from crm.masks import last4
 from crm.models.company import validate_cvr
 from scalepoint_integration.models.case_name import DEFAULT_TEMPLATE, validate_case_name
+from scalepoint_integration.models.poller_state import PollerState
 
 # The dimensions of a task, as the connection presets them. The names are fields of tasks.Task too.
 DIMENSIONS = ("order_type", "case_group", "price_group", "margin_group", "department", "carrier", "purpose")
@@ -130,11 +131,6 @@ class Connection(models.Model):
         default=False,
         help_text=_("For sites that Scalepoint can't reach. Needs the client id."),
     )
-    poll_cursor = models.CharField(max_length=100, blank=True, editable=False)
-    poll_next = models.TextField(blank=True, editable=False)
-    poll_claimed_until = models.DateTimeField(null=True, editable=False)
-    polled_at = models.DateTimeField(_("last fetched"), null=True, editable=False)
-    poll_problem = models.CharField(max_length=10, blank=True, editable=False)
 
     allow_issued_token = models.BooleanField(
         _("access tokens that we issued"), default=True, help_text=_("Scalepoint fetches them from our token address.")
@@ -238,16 +234,7 @@ class Connection(models.Model):
     objects = ConnectionManager()
     history = HistoricalRecords(
         m2m_fields=[failure_recipients],
-        excluded_fields=[
-            "secret",
-            "secret_digest",
-            "client_secret",
-            "poll_cursor",
-            "poll_next",
-            "poll_claimed_until",
-            "polled_at",
-            "poll_problem",
-        ],
+        excluded_fields=["secret", "secret_digest", "client_secret"],
     )
 
     class Meta:
@@ -259,10 +246,13 @@ class Connection(models.Model):
         return self.contract_number
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        named = kwargs.get("update_fields")
+        created, named = self._state.adding, kwargs.get("update_fields")
         if "secret" not in self.get_deferred_fields() and (named is None or "secret" in named):
             self.secret_digest = digest(self.secret) if self.secret else ""
             self.secret_last4 = last4(self.secret) if self.secret else ""
             if named is not None:
                 kwargs["update_fields"] = {*named, "secret_digest", "secret_last4"}
-        super().save(*args, **kwargs)
+        with transaction.atomic(using=kwargs.get("using") or router.db_for_write(type(self), instance=self)):
+            super().save(*args, **kwargs)
+            if created:
+                PollerState(connection=self).save(using=self._state.db)

@@ -33,7 +33,7 @@ def connection_state(connection: Connection, now: datetime) -> State:
         return State.OFF
     if connection.switch == Connection.Switch.PAUSED:
         return State.PAUSED
-    if not alive(now) or (connection.poll and connection.poll_problem):
+    if not alive(now) or (connection.poll and connection.poller_state.problem):
         return State.ERROR
     proof = bool(connection.secret_digest) or SecurityToken.objects.live(now).filter(company__active=True).exists()
     if connection.poll:
@@ -54,7 +54,7 @@ def turn_switch(connection: Connection, by: Any, position: Connection.Switch) ->
             return False
         row.switch = position
         row._history_user = by  # type: ignore[attr-defined]
-        row.save(update_fields=["switch"])
+        row.save()
         if position == Connection.Switch.ON:
             transaction.on_commit(partial(ring, queues.EVENTS), robust=True)
     return True

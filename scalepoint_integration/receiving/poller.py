@@ -3,9 +3,9 @@
 A call is held open by Scalepoint until there is something; the next one begins at once. Where it begins (the cursor)
 is stored with the events in one transaction, so a crash between the two loses nothing and doubles nothing.
 
-One poller per connection: ``poll_claimed_until`` is claimed, extended before each call, and is the fence when a batch
-is stored. It also is the back-off: a poller that leaves with an error leaves its claim standing until the pause is
-over. No claim is given back by a process that was killed; it runs out after a lease.
+One poller per connection: ``PollerState.leased_until`` is claimed, extended before each call, and is the fence when a
+batch is stored. It also is the back-off: a poller that leaves with an error leaves its claim standing until the pause
+is over. No claim is given back by a process that was killed; it runs out after a lease.
 """
 
 import logging
@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 
 from scalepoint_integration import client, errors, queues
 from scalepoint_integration.conf import conf
-from scalepoint_integration.models import Connection, InboundEvent
+from scalepoint_integration.models import Connection, InboundEvent, PollerState
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.envelope import Envelope, NoEvent, find_events, read_envelope
 from scalepoint_integration.receiving import refusals, store
@@ -48,23 +48,23 @@ class _Claim:
 _held: set[_Claim] = set()
 
 
-def due() -> "QuerySet[Connection]":
-    """Connections that nobody polls and that should be polled, the one that waited longest first."""
-    free = Q(poll_claimed_until=None) | Q(poll_claimed_until__lt=Now())
-    rows = Connection.objects.filter(free, poll=True).exclude(switch=Connection.Switch.OFF)
-    return rows.exclude(poll_problem=errors.CURSOR_LOST.code).order_by(F("polled_at").asc(nulls_first=True), "pk")
+def due() -> "QuerySet[PollerState]":
+    """The states of connections that nobody polls and that should be polled, the one that waited longest first."""
+    free = Q(leased_until=None) | Q(leased_until__lt=Now())
+    rows = _turned_on(PollerState.objects.filter(free))
+    return rows.exclude(problem=errors.CURSOR_LOST.code).order_by(F("polled_at").asc(nulls_first=True), "pk")
 
 
 def drain() -> int:
     """Poll one connection for the time of a job, and ring for the next turn while any is due. Returns how many events
     came."""
     answered(queues.POLL)
-    connection = due().first()
-    if connection is None:
+    state = due().select_related("connection").first()
+    if state is None:
         return 0
-    if due().exclude(pk=connection.pk).exists():
+    if due().exclude(pk=state.pk).exists():
         ring(queues.POLL)  # another worker can take the next one meanwhile
-    stored = poll(connection, conf().drain_seconds)
+    stored = poll(state.connection, conf().drain_seconds)
     if due().exists():
         ring(queues.POLL)
     return stored
@@ -121,11 +121,11 @@ def poll(
 def resume(connection: Connection) -> None:
     """Fetch again after a problem. Where our place was lost it begins anew: what we have is recognised, and not made
     twice."""
-    changes: dict[str, Any] = {"poll_problem": "", "poll_claimed_until": None}
+    changes: dict[str, Any] = {"problem": "", "leased_until": None}
     # The problem that only a person can end: where to go on is not ours to guess.
-    if connection.poll_problem == errors.CURSOR_LOST.code:
-        changes |= {"poll_cursor": "", "poll_next": ""}
-    Connection.objects.filter(pk=connection.pk).exclude(poll_problem="").update(**changes)
+    if connection.poller_state.problem == errors.CURSOR_LOST.code:
+        changes |= {"cursor": "", "next_url": ""}
+    PollerState.objects.filter(pk=connection.pk).exclude(problem="").update(**changes)
     ring(queues.POLL)
 
 
@@ -138,12 +138,13 @@ def let_go() -> None:
 # ---- One fetch ----------------------------------------------------------------------------------------------------
 def _fetch(connection: Connection, claim: _Claim) -> int:
     """Call once and store what came. Returns how many events that was, also those that are none."""
-    batch = client.receive(connection, after=connection.poll_cursor, next_url=connection.poll_next)
+    state = connection.poller_state
+    batch = client.receive(connection, after=state.cursor, next_url=state.next_url)
     # One that does not fit the column is as good as none.
-    cursor = batch.cursor if 0 < len(batch.cursor) <= 100 else connection.poll_cursor
+    cursor = batch.cursor if 0 < len(batch.cursor) <= 100 else state.cursor
     _store(claim, batch, cursor)
     # What came is stored: it may be new all the same. But the next call would bring it again.
-    if batch.events and cursor == connection.poll_cursor:
+    if batch.events and cursor == state.cursor:
         raise RetryableError("events without a new cursor", error=errors.SAME_EVENTS_AGAIN)
     return len(batch.events)
 
@@ -152,7 +153,7 @@ def _store(claim: _Claim, batch: client.Batch, cursor: str) -> None:
     found, bad = _read(batch.events)
     with transaction.atomic():
         # First, because it also locks: nobody else can store for this connection now.
-        place = {"poll_cursor": cursor, "poll_next": batch.next_url, "polled_at": Now(), "poll_problem": ""}
+        place = {"cursor": cursor, "next_url": batch.next_url, "polled_at": Now(), "problem": ""}
         if not _mine(claim).update(**place):
             raise LeaseLost
         size = conf().max_batch_events
@@ -208,7 +209,7 @@ def _as_text(event: Any) -> bytes:
 def _take(pk: int) -> _Claim | None:
     """Claim the connection, if nobody has it. Two at once: the second waits for the row, and then finds it taken."""
     with transaction.atomic():
-        if not due().order_by().filter(pk=pk).update(poll_claimed_until=_lease()):
+        if not due().order_by().filter(pk=pk).update(leased_until=_lease()):
             return None
         claim = _Claim(pk, _read_until(pk))
     _held.add(claim)
@@ -218,18 +219,17 @@ def _take(pk: int) -> _Claim | None:
 def _extend(claim: _Claim) -> Connection:
     """The connection as it stands now, held for another lease. Raises LeaseLost, also where it was switched off."""
     with transaction.atomic():
-        wanted = _mine(claim).filter(poll=True).exclude(switch=Connection.Switch.OFF)
-        if not wanted.update(poll_claimed_until=_lease()):
+        if not _turned_on(_mine(claim)).update(leased_until=_lease()):
             raise LeaseLost
         claim.until = _read_until(claim.connection_id)
-        return Connection.objects.get(pk=claim.connection_id)
+        return Connection.objects.select_related("poller_state").get(pk=claim.connection_id)
 
 
 def _release(claim: _Claim, hold: float) -> None:
     """Give it back; nobody takes it for the time of the hold."""
     until = Now() + timedelta(seconds=hold) if hold else None
     try:
-        _mine(claim).update(poll_claimed_until=until)
+        _mine(claim).update(leased_until=until)
     except DatabaseError as error:  # it runs out by itself, and the reason why we end matters more
         logger.warning("The claim of connection %s was not given back: %s", claim.connection_id, type(error).__name__)
     _held.discard(claim)
@@ -238,15 +238,21 @@ def _release(claim: _Claim, hold: float) -> None:
 def _note_problem(claim: _Claim, error: Exception) -> None:
     code = error.code if isinstance(error, RetryableError | PermanentError) else errors.UNFORESEEN.code
     logger.warning("Connection %s could not be polled: %s %s", claim.connection_id, code, type(error).__name__)
-    _mine(claim).update(poll_problem=code)
+    _mine(claim).update(problem=code)
 
 
-def _mine(claim: _Claim) -> "QuerySet[Connection]":
-    return Connection.objects.filter(pk=claim.connection_id, poll_claimed_until=claim.until)
+def _mine(claim: _Claim) -> "QuerySet[PollerState]":
+    return PollerState.objects.filter(pk=claim.connection_id, leased_until=claim.until)
+
+
+def _turned_on(states: "QuerySet[PollerState]") -> "QuerySet[PollerState]":
+    """Those whose connection is to be polled. As a subquery, not a join: an UPDATE with a join would compare the lease
+    inside of a subquery too, which is not read again after waiting for the lock, and two pollers would get it."""
+    return states.filter(connection__in=Connection.objects.filter(poll=True).exclude(switch=Connection.Switch.OFF))
 
 
 def _read_until(pk: int) -> datetime:
-    until = Connection.objects.values_list("poll_claimed_until", flat=True).get(pk=pk)
+    until = PollerState.objects.values_list("leased_until", flat=True).get(pk=pk)
     assert until  # noqa: S101  for the type checker
     return until
 

@@ -27,7 +27,16 @@ from scalepoint_integration import queues
 from scalepoint_integration.client import token
 from scalepoint_integration.client.keys import make_key
 from scalepoint_integration.errors import CATALOGUE, describe
-from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, OutboundEvent, Refusal, SettlementPull
+from scalepoint_integration.models import (
+    Case,
+    Connection,
+    InboundEvent,
+    Notice,
+    OutboundEvent,
+    PollerState,
+    Refusal,
+    SettlementPull,
+)
 from scalepoint_integration.payloads.envelope import read_envelope
 from scalepoint_integration.receiving import issued, poller, store
 from scalepoint_integration.sending import outbox
@@ -356,15 +365,15 @@ def fetching(site: Site, answer: Any, **state: str) -> Page:
 
 
 def place_lost(site: Site) -> Page:
-    shown = fetching(site, each_in_turn(404), poll_cursor="_7")
-    assert Connection.objects.get().poll_problem == "SP-404"
+    shown = fetching(site, each_in_turn(404), cursor="_7")
+    assert PollerState.objects.get().problem == "SP-404"
     return shown
 
 
 def the_same_again(site: Site) -> Page:
     batch = {"data": [{"id": "_1", "type": "x", "attributes": {"eventType": "x"}}]}
-    shown = fetching(site, lambda _request: json_response(batch), poll_cursor="_1")
-    assert Connection.objects.get().poll_problem == "SP-415"
+    shown = fetching(site, lambda _request: json_response(batch), cursor="_1")
+    assert PollerState.objects.get().problem == "SP-415"
     return shown
 
 

@@ -31,12 +31,13 @@ class Command(BaseCommand):
         if contract and not Connection.objects.filter(contract_number=contract, poll=True).exists():
             raise CommandError(f"There is no connection {contract} that fetches events.")
         if once:
-            for connection in _due(contract):
+            for state in _due(contract):
+                connection = state.connection
                 count = poller.poll(connection, float("inf"), until_empty=True)
-                connection.refresh_from_db(fields=["poll_problem"])
+                state.refresh_from_db(fields=["problem"])
                 self.stdout.write(f"{connection}: {count} events.")
-                if connection.poll_problem:
-                    self.stderr.write(f"{connection}: {describe(connection.poll_problem)}")
+                if state.problem:
+                    self.stderr.write(f"{connection}: {describe(state.problem)}")
             return
         stop = threading.Event()
         before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -52,11 +53,11 @@ def _serve(contract: str, stop: threading.Event) -> None:
     threads: dict[int, threading.Thread] = {}
     while not stop.is_set():
         try:
-            for connection in _due(contract):
-                thread = threads.get(connection.pk)
+            for state in _due(contract):
+                thread = threads.get(state.pk)
                 if thread is None or not thread.is_alive():
-                    threads[connection.pk] = threading.Thread(target=_turn, args=(connection, stop), daemon=True)
-                    threads[connection.pk].start()
+                    threads[state.pk] = threading.Thread(target=_turn, args=(state.connection, stop), daemon=True)
+                    threads[state.pk].start()
         except DatabaseError as error:
             logger.warning("The database does not answer: %s", type(error).__name__)
             connections.close_all()
@@ -78,5 +79,5 @@ def _turn(connection: Connection, stop: threading.Event) -> None:
 
 
 def _due(contract: str) -> Any:
-    rows = poller.due()
-    return rows.filter(contract_number=contract) if contract else rows
+    rows = poller.due().select_related("connection")
+    return rows.filter(connection__contract_number=contract) if contract else rows

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer
 from scalepoint_integration import queues
-from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Refusal
+from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, PollerState, Refusal
 from scalepoint_integration.workqueue.drain import drain
 from tasks.models import Task
 from tests.support.world import SECRET, World, assignment, handle, merged
@@ -137,22 +137,21 @@ def initial(client: Client, world: World) -> dict[str, Any]:
 
 
 def test_saving_writes_what_was_changed_and_nothing_else(world: World) -> None:
-    """The poller writes in the same row, also between the reading of it and the saving; the default values have a page
-    of their own."""
+    """The poller writes meanwhile, and the default values have a page of their own."""
     client = client_of(superuser=True)
     form = {name: value for name, value in initial(client, world).items() if value is not None}
 
     def poll(**_signal: Any) -> None:
-        Connection.objects.update(poll_cursor="of the poller")
+        PollerState.objects.update(cursor="of the poller")
 
     pre_save.connect(poll, sender=Connection)
     try:
-        changed = {"switch": "paused", "case_name_template": "[Sagsnummer]", "poll_cursor": "forged"}
+        changed = {"switch": "paused", "case_name_template": "[Sagsnummer]", "cursor": "forged"}
         assert client.post(url("connection", "change", world.connection.pk), form | changed).status_code == 302
     finally:
         pre_save.disconnect(poll, sender=Connection)
     saved = Connection.objects.get()
-    assert (saved.switch, saved.poll_cursor) == ("paused", "of the poller")
+    assert (saved.switch, saved.poller_state.cursor) == ("paused", "of the poller")
     assert saved.case_name_template == "Scalepoint: [SagsNummerIScalePoint]"
     assert saved.history.latest().history_user.username == "ole"
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from crm.models import Customer, Team
-from scalepoint_integration.models import Case, Connection, InboundEvent, Service
+from scalepoint_integration.models import Case, Connection, InboundEvent, PollerState, Service
 from tasks.models import Task, TaskTemplate
 from tests.support.forms import form
 from tests.support.world import World, assignment, handle, merged
@@ -144,11 +144,11 @@ def test_several_customers_and_no_number_are_told_in_words(world: World, office:
 def test_saving_keeps_who_and_why_and_touches_nothing_else(world: World, office: Client) -> None:
     me = get_user_model().objects.get(username="ole")
     data = form(office.get(address(world)))
-    Connection.objects.update(poll_cursor="moved-meanwhile")
+    PollerState.objects.update(cursor="moved-meanwhile")
     change = {"new_cases": "inbox", "winner": "customer", "silence_days": "5", "failure_recipients": str(me.pk)}
     assert office.post(address(world), data | change | {"reason": "Vi vil se dem først"}).status_code == 302
     saved = Connection.objects.get()
-    assert (saved.new_cases, saved.winner, saved.silence_days, saved.poll_cursor) == (
+    assert (saved.new_cases, saved.winner, saved.silence_days, saved.poller_state.cursor) == (
         "inbox",
         "customer",
         5,

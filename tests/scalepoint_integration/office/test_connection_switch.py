@@ -17,9 +17,9 @@ def test_the_history_says_who_turned_it_and_twice_is_once(world: World) -> None:
 
 
 def test_nothing_else_of_the_row_is_written(world: World) -> None:
-    """The poller writes in the same row, and a page may hold an old one."""
+    """A page may hold an old row."""
     old = Connection.objects.get(pk=world.connection.pk)
-    Connection.objects.filter(pk=old.pk).update(switch=Connection.Switch.PAUSED, poll_cursor="newer")
+    Connection.objects.filter(pk=old.pk).update(switch=Connection.Switch.PAUSED, tenant="newer")
     assert turn_switch(old, None, Connection.Switch.ON)
     row = Connection.objects.get(pk=old.pk)
-    assert (row.switch, row.poll_cursor) == (Connection.Switch.ON, "newer")
+    assert (row.switch, row.tenant) == (Connection.Switch.ON, "newer")

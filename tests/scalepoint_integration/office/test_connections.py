@@ -51,7 +51,7 @@ def test_a_token_of_a_company_that_is_switched_off_opens_nothing(world: World) -
 def test_fetching_that_fails_is_an_error(world: World) -> None:
     alive()
     make_event(world)
-    world.connection.poll, world.connection.poll_problem = True, "SP-402"
+    world.connection.poll, world.connection.poller_state.problem = True, "SP-402"
     assert connection_state(world.connection, NOW) == State.ERROR
     world.connection.poll = False
     assert connection_state(world.connection, NOW) == State.READY

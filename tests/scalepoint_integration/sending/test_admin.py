@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from scalepoint_integration import errors, queues
-from scalepoint_integration.models import Connection, OutboundEvent
+from scalepoint_integration.models import Connection, OutboundEvent, PollerState
 from scalepoint_integration.receiving import poller
 from scalepoint_integration.sending import outbox
 from scalepoint_integration.workqueue import PermanentError
@@ -99,13 +99,14 @@ def test_sending_again_needs_its_permission(rows: dict[str, OutboundEvent], scal
 def test_how_fetching_goes_is_seen_on_the_connection(world: World) -> None:
     client = client_of("view_connection", "change_connection")
     pages = {}
-    for name, change in {
-        "off": {},
-        "new": {"poll": True},
-        "good": {"polled_at": timezone.now()},
-        "lost": {"poll_problem": "SP-404", "poll_cursor": "_7"},
-    }.items():
-        Connection.objects.update(**change)
+    for name, poll, change in (
+        ("off", False, {}),
+        ("new", True, {}),
+        ("good", True, {"polled_at": timezone.now()}),
+        ("lost", True, {"problem": "SP-404", "cursor": "_7"}),
+    ):
+        Connection.objects.update(poll=poll)
+        PollerState.objects.filter(pk=world.connection.pk).update(**change)
         pages[name] = client.get(url("change", world.connection.pk, model="connection")).content.decode()
     assert "Nothing is fetched." in pages["off"]
     assert "Nothing was fetched yet." in pages["new"]
@@ -116,8 +117,8 @@ def test_how_fetching_goes_is_seen_on_the_connection(world: World) -> None:
     client.post(
         url("changelist", model="connection"), {"action": "fetch_again", "_selected_action": [world.connection.pk]}
     )
-    made = Connection.objects.get()
-    assert (made.poll_problem, made.poll_cursor) == ("", "")
+    made = PollerState.objects.get()
+    assert (made.problem, made.cursor) == ("", "")
     assert poller.due().exists()
 
 

@@ -8,7 +8,7 @@ from django.db import connection as database
 
 from scalepoint_integration import client
 from scalepoint_integration.client import Batch
-from scalepoint_integration.models import Connection
+from scalepoint_integration.models import Connection, PollerState
 from scalepoint_integration.receiving import poller
 from tests.support.world import World, make_world
 
@@ -66,4 +66,4 @@ def fetch(world: World) -> int:
 
 def free_again() -> None:
     """Let the time pass that a claim or a pause lasts."""
-    Connection.objects.update(poll_claimed_until=None)
+    PollerState.objects.update(leased_until=None)

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from scalepoint_integration import client, errors, queues
 from scalepoint_integration.client import Batch
-from scalepoint_integration.models import Connection, InboundEvent
+from scalepoint_integration.models import Connection, InboundEvent, PollerState
 from scalepoint_integration.receiving import poller
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from tests.scalepoint_integration.receiving.poller.conftest import Queue, fetch, free_again, wrapped
@@ -32,14 +32,14 @@ def test_let_go_gives_back_what_is_held_and_the_answer_is_not_stored(
 
     monkeypatch.setattr(client, "receive", told_to_end)
     assert fetch(world) == 0
-    assert (EVENTS.count(), world.connection.poll_claimed_until) == (0, None)
+    assert (EVENTS.count(), world.connection.poller_state.leased_until) == (0, None)
     assert poller.due().exists()
 
 
 def test_the_time_that_scalepoint_names_holds_for_every_poller(world: World, queue: Queue) -> None:
     queue.gives = [RetryableError("429", seconds=120, error=errors.SCALEPOINT_AWAY)]
     poller.poll(world.connection, 15)
-    until = Connection.objects.get().poll_claimed_until
+    until = PollerState.objects.get().leased_until
     assert until and timedelta(seconds=115) < until - timezone.now() <= timedelta(seconds=120)
     assert poller.poll(world.connection, 15) == 0
     assert len(queue.asked) == 1
@@ -59,7 +59,7 @@ def test_who_is_switched_off_is_not_polled(world: World, queue: Queue) -> None:
 
 
 def test_switched_off_while_it_is_polled(world: World, queue: Queue) -> None:
-    Connection.objects.update(poll_cursor="_0")
+    PollerState.objects.update(cursor="_0")
 
     def off() -> bool:
         Connection.objects.update(poll=False)
@@ -105,13 +105,13 @@ def test_a_poller_that_lost_its_claim_stores_nothing(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def taken_over(connection: Connection, after: str = "", next_url: str = "") -> Batch:
-        Connection.objects.update(poll_claimed_until=timezone.now() + timedelta(hours=1), poll_cursor="_9")
+        PollerState.objects.update(leased_until=timezone.now() + timedelta(hours=1), cursor="_9")
         return Batch([wrapped(1)], "_1", "")
 
     monkeypatch.setattr(client, "receive", taken_over)
     assert fetch(world) == 0
-    assert (EVENTS.count(), world.connection.poll_cursor) == (0, "_9")
-    assert world.connection.poll_claimed_until is not None  # the new owner's
+    assert (EVENTS.count(), world.connection.poller_state.cursor) == (0, "_9")
+    assert world.connection.poller_state.leased_until is not None  # the new owner's
 
 
 def test_a_job_takes_one_connection_and_rings_for_the_next(
@@ -123,9 +123,9 @@ def test_a_job_takes_one_connection_and_rings_for_the_next(
     other = Connection.objects.create(contract_number="77", switch="on", poll=True)
     polled = []
     for _each in range(4):
-        before = {row.pk: row.polled_at for row in Connection.objects.all()}
+        before = {row.pk: row.polled_at for row in PollerState.objects.all()}
         poller.drain()
-        polled += [row.pk for row in Connection.objects.all() if row.polled_at != before[row.pk]]
+        polled += [row.pk for row in PollerState.objects.all() if row.polled_at != before[row.pk]]
     assert polled == [world.connection.pk, other.pk] * 2
     assert set(rung) == {queues.POLL}
 

@@ -7,7 +7,7 @@ from pytest_django import Settings
 
 from scalepoint_integration import errors, queues
 from scalepoint_integration.client import Batch
-from scalepoint_integration.models import Connection, InboundEvent, Refusal
+from scalepoint_integration.models import InboundEvent, PollerState, Refusal
 from scalepoint_integration.receiving import poller, store
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from scalepoint_integration.workqueue.drain import drain
@@ -26,9 +26,9 @@ def test_what_is_fetched_is_handled_and_the_place_is_kept(world: World, queue: Q
     assert fetch(world) == 3
     assert [after for after, _url in queue.asked] == ["", "_1", "_3"]
     assert queue.asked[1][1] == "https://host.example/receive?lastEventId=_1"
-    assert (world.connection.poll_cursor, world.connection.poll_problem) == ("_3", "")
-    assert world.connection.polled_at is not None
-    assert world.connection.poll_claimed_until is None
+    assert (world.connection.poller_state.cursor, world.connection.poller_state.problem) == ("_3", "")
+    assert world.connection.poller_state.polled_at is not None
+    assert world.connection.poller_state.leased_until is None
     row = EVENTS.order_by("pk")[0]
     assert (row.source, row.vendor_id, row.insurer) == ("poll", "_1", None)
     drain(queues.EVENTS)
@@ -68,11 +68,11 @@ def test_a_crash_between_events_and_cursor_loses_and_doubles_nothing(
             broken.setattr(store, "receive", dies)
         with pytest.raises(Killed):
             fetch(world)
-    assert (EVENTS.count(), world.connection.poll_cursor) == (0, "")
+    assert (EVENTS.count(), world.connection.poller_state.cursor) == (0, "")
     free_again()
     queue.gives = [batch]
     fetch(world)
-    assert (EVENTS.count(), Refusal.objects.count(), world.connection.poll_cursor) == (2, 1, "_2")
+    assert (EVENTS.count(), Refusal.objects.count(), world.connection.poller_state.cursor) == (2, 1, "_2")
     assert queue.in_transaction == [False] * 3
 
 
@@ -83,7 +83,7 @@ def test_a_bad_event_is_noted_and_does_not_block_its_neighbours(world: World, qu
     assert list(EVENTS.order_by("pk").values_list("vendor_id", flat=True)) == ["_1", "_3"]
     refusals = list(Refusal.objects.values_list("code", "connection"))
     assert refusals == [("SP-104", world.connection.pk)] * 6
-    assert world.connection.poll_cursor == "_3"
+    assert world.connection.poller_state.cursor == "_3"
 
 
 def test_more_events_than_a_statement_takes_are_split(world: World, queue: Queue, settings: Settings) -> None:
@@ -93,7 +93,7 @@ def test_more_events_than_a_statement_takes_are_split(world: World, queue: Queue
 
 
 def test_events_without_a_new_cursor_are_kept_and_no_hot_loop(world: World, queue: Queue, quick: list[float]) -> None:
-    Connection.objects.update(poll_cursor="_1")
+    PollerState.objects.update(cursor="_1")
     queue.gives = [Batch([wrapped(2)], "_1", "")] * 5 + [Batch([wrapped(3)], "", "")]
     done = iter([False] * 5 + [True] * 9)
     poller.poll(world.connection, 1000, stopped=lambda: next(done))
@@ -102,13 +102,17 @@ def test_events_without_a_new_cursor_are_kept_and_no_hot_loop(world: World, queu
     assert all(
         low <= each <= high for each, low, high in zip(quick, (0.7, 1.5, 3, 6, 12), (1, 2, 4, 8, 16), strict=True)
     )
-    assert Connection.objects.get().poll_problem == "SP-415"
+    assert PollerState.objects.get().problem == "SP-415"
 
 
 def test_a_cursor_that_can_not_be_kept_is_none(world: World, queue: Queue) -> None:
     queue.gives = [Batch([wrapped(1)], "_1" * 60, "")]
     fetch(world)
-    assert (EVENTS.count(), world.connection.poll_cursor, world.connection.poll_problem) == (1, "", "SP-415")
+    assert (EVENTS.count(), world.connection.poller_state.cursor, world.connection.poller_state.problem) == (
+        1,
+        "",
+        "SP-415",
+    )
 
 
 def test_an_empty_answer_that_was_not_held_open_is_not_asked_for_again_at_once(
@@ -137,18 +141,18 @@ def test_after_an_error_the_pause_grows_and_a_success_clears_the_problem(
     poller.poll(world.connection, 1000, stopped=lambda: next(done))
     assert 45 <= quick[6] <= 60
     assert 45 <= quick[7] <= 60
-    assert Connection.objects.get().poll_problem == ""  # the ninth call got an answer
+    assert PollerState.objects.get().problem == ""  # the ninth call got an answer
     queue.gives = [error]
     fetch(world)
-    assert world.connection.poll_problem == code
+    assert world.connection.poller_state.problem == code
 
 
 @pytest.mark.parametrize("code", ["SP-402", "SP-403", "SP-404"])
 def test_what_a_person_must_put_right_stops_the_polling(world: World, queue: Queue, code: str) -> None:
-    Connection.objects.update(poll_cursor="_7", poll_next="https://host.example/next")
+    PollerState.objects.update(cursor="_7", next_url="https://host.example/next")
     queue.gives = [PermanentError(errors.find(code))]
     fetch(world)
-    assert (world.connection.poll_problem, world.connection.poll_cursor) == (code, "_7")
+    assert (world.connection.poller_state.problem, world.connection.poller_state.cursor) == (code, "_7")
     assert not poller.due().exists()
     # A login may work again by itself; a lost place never does.
     free_again()
@@ -157,4 +161,4 @@ def test_what_a_person_must_put_right_stops_the_polling(world: World, queue: Que
     assert poller.due().exists()
     fetch(world)
     assert queue.asked[-1][0] == ("" if code == "SP-404" else "_7")
-    assert world.connection.poll_problem == ""
+    assert world.connection.poller_state.problem == ""

@@ -11,10 +11,10 @@ import pytest
 from django.db import connection as database
 
 from devtools.processes import wait_for
-from scalepoint_integration.models import Connection, InboundEvent
+from scalepoint_integration.models import InboundEvent, PollerState
 from tests.support.world import make_world
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 EVENTS = InboundEvent.objects
 
 _HELD_OPEN = """
@@ -35,7 +35,8 @@ print("ended", flush=True)
 _KILLED = """
 import os, sys, django; django.setup()
 from django.core.management import call_command
-from scalepoint_integration import client, poller
+from scalepoint_integration import client
+from scalepoint_integration.receiving import poller
 given = {"": ("_1", [1, 2]), "_1": ("_2", [3])}
 def receive(connection, after="", next_url=""):
     cursor, numbers = given.get(after, (after, []))
@@ -68,13 +69,13 @@ def test_killed_between_events_and_cursor_it_goes_on_where_it_was() -> None:
     process.communicate(timeout=30)
     assert process.returncode == -signal.SIGKILL
     # What stood in the transaction is gone as a whole; the claim stands, so nobody else begins before it runs out.
-    assert (EVENTS.count(), Connection.objects.get().poll_cursor) == (2, "_1")
+    assert (EVENTS.count(), PollerState.objects.get().cursor) == (2, "_1")
     out, _err = start(_KILLED, "live").communicate(timeout=30)
     assert (EVENTS.count(), out) == (2, b"")
-    Connection.objects.update(poll_claimed_until=None)
+    PollerState.objects.update(leased_until=None)
     out, _err = start(_KILLED, "live").communicate(timeout=30)
     assert out == b"2332: 1 events.\n"
-    assert (EVENTS.count(), Connection.objects.get().poll_cursor) == (3, "_2")
+    assert (EVENTS.count(), PollerState.objects.get().cursor) == (3, "_2")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -82,7 +83,7 @@ def test_told_to_end_in_a_long_poll_the_process_ends_within_seconds() -> None:
     make_world(poll=True)
     process = start(_HELD_OPEN)
     try:
-        assert wait_for(lambda: Connection.objects.get().poll_cursor == "_1", 30)
+        assert wait_for(lambda: PollerState.objects.get().cursor == "_1", 30)
         assert process.stdout and process.stdout.readline() == b"held\n"
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -93,4 +94,4 @@ def test_told_to_end_in_a_long_poll_the_process_ends_within_seconds() -> None:
     finally:
         process.kill()
     assert EVENTS.count() == 1
-    assert Connection.objects.get().poll_claimed_until is None  # another may go on at once
+    assert PollerState.objects.get().leased_until is None  # another may go on at once
