@@ -90,7 +90,10 @@ def entries(row: models.Model) -> list[Entry]:
     kind: Any = row._meta.concrete_model
     found = _steps(_of_row(row), NEWEST)
     for part, link in _parts(kind):
-        found += _steps(part.history.filter(**{link: row.pk}), NEWEST)
+        of_part = _steps(part.history.filter(**{link.attname: row.pk}), NEWEST)
+        for record, _changes in of_part:
+            setattr(record, link.name, row)  # a part may be called by its row, and nothing is read for that
+        found += of_part
     words = _Words(found)
     told = [_entry(words, *step, part_of=kind) for step in found]
     told = [entry for entry in told if entry.changes or entry.kind != CHANGED or entry.reason]
@@ -155,11 +158,11 @@ def _of_row(row: models.Model) -> Any:
     return kind.history.filter(**{kind._meta.pk.attname: row.pk})
 
 
-def _parts(kind: Any) -> Iterator[tuple[Any, str]]:
-    """Models with a history whose rows go when a row of ``kind`` goes, and the column that says whose they are."""
+def _parts(kind: Any) -> Iterator[tuple[Any, Any]]:
+    """Models with a history whose rows go when a row of ``kind`` goes, and the field that says whose they are."""
     for relation in kind._meta.related_objects:
         if relation.on_delete is models.CASCADE and hasattr(relation.related_model, "history"):
-            yield relation.related_model, relation.field.attname
+            yield relation.related_model, relation.field
 
 
 def _steps(
@@ -222,7 +225,9 @@ def _named(record: Any) -> str:
 
 def _called(record: Any) -> str:
     # Not record.instance: that would read what the history leaves out, for each record, and fail for secrets.
-    return str(record.instance_type(**{each.attname: getattr(record, each.attname) for each in _columns(record)}))
+    row = record.instance_type(**{each.attname: getattr(record, each.attname) for each in _columns(record)})
+    row._state.fields_cache.update(record._state.fields_cache)
+    return str(row)
 
 
 def _differences(record: Any, before: Any) -> Iterator[Difference]:

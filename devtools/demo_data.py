@@ -88,7 +88,7 @@ def _make_rows(admin: dict[str, str], scalepoint_url: str = "") -> list[dict[str
         template = TaskTemplate.objects.create(name="Skadesag", days_to_deadline=14, team=team)
         for position, text in enumerate(CHECK_LIST, start=1):
             TaskTemplateItem.objects.create(template=template, position=position, text=text)
-        Connection.objects.create(
+        connection = Connection.objects.create(
             contract_number=CONTRACT_NUMBER,
             switch=Connection.Switch.ON,
             company_name="Eksempel Byg ApS",
@@ -97,12 +97,6 @@ def _make_rows(admin: dict[str, str], scalepoint_url: str = "") -> list[dict[str
             server_name="eksempel",
             user_name="eksempel",
             environment=Connection.Environment.SANDBOX,
-            customer_is=Connection.CustomerIs.POLICYHOLDER,
-            phone_as_customer_number=True,
-            customer_type=CustomerType.objects.create(name="Forsikringskunde"),
-            team=team,
-            responsible=user,
-            task_template=template,
             client_id=CLIENT_ID,
             tenant=TENANT,
             token_url=f"{scalepoint_url}/connect/token" if scalepoint_url else "",
@@ -112,6 +106,10 @@ def _make_rows(admin: dict[str, str], scalepoint_url: str = "") -> list[dict[str
             send_messages=True,
             send_payment_status=True,
         )
+        values = connection.default_values
+        values.customer_type = CustomerType.objects.create(name="Forsikringskunde")
+        values.team, values.responsible, values.task_template = team, user, template
+        values.save()
         insurers = []
         for name, alias, sub_alias in INSURERS:
             company = InsuranceCompany.objects.create(

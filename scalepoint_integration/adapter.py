@@ -19,7 +19,7 @@ from crm.locks import hold
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
 from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
-from scalepoint_integration.models import Case, Connection
+from scalepoint_integration.models import Case, DefaultValues
 from scalepoint_integration.models.image import Picture
 from scalepoint_integration.payloads.assignment import CaseFacts, Party
 from scalepoint_integration.workqueue import NeedsPerson
@@ -46,7 +46,7 @@ class Defaults:
 class CustomerRule:
     customer_is: str
     phone_as_customer_number: bool
-    no_phone: str = Connection.NoPhone.ASK  # "ask": a person is asked; "new": always a new customer
+    no_phone: str = DefaultValues.NoPhone.ASK  # "ask": a person is asked; "new": always a new customer
 
 
 class Adapter:
@@ -64,7 +64,7 @@ class Adapter:
             return crm.customers_of_insurer(insurer)
         if rule.phone_as_customer_number:
             number = self.customer_number(case)
-            if not number and rule.no_phone == Connection.NoPhone.NEW:
+            if not number and rule.no_phone == DefaultValues.NoPhone.NEW:
                 return []
             if not number:
                 raise NeedsPerson(errors.NO_PHONE)

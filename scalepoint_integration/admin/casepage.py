@@ -43,7 +43,7 @@ from scalepoint_integration.admin.pages import allow
 from scalepoint_integration.admin.places import links
 from scalepoint_integration.errors import Problem, describe
 from scalepoint_integration.handling import followup, lifecycle
-from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
+from scalepoint_integration.models import Case, Connection, DefaultValues, ImagePull, InboundEvent, Service
 from scalepoint_integration.office import casework, timeline
 from scalepoint_integration.office.anonymise import anonymise
 from scalepoint_integration.workqueue import QueueError
@@ -352,7 +352,11 @@ def boxes(case: Case, services: list[Service], pulls: list[ImagePull], user: Any
             "", _("The task was deleted"), _("Make it again, or link the case to another task"), _("office")
         )
         found.append(Box(deleted, "make"))
-    elif case.connection.new_cases == Connection.NewCases.INBOX and not case.approved_at and not case.problem_code:
+    elif (
+        not case.approved_at
+        and not case.problem_code
+        and case.connection.default_values.new_cases == DefaultValues.NewCases.INBOX
+    ):
         waits = Problem("", _("The case waits for you"), _("Look at it, and make the task"), _("office"))
         found.append(Box(waits, "make"))
     codes = sorted({pull.error_code for pull in pulls if pull.status == ImagePull.Status.FAILED})

@@ -31,7 +31,12 @@ class ConnectionAdmin(OfficeAdmin):
     change_list_template = "scalepoint/change_list.html"
     change_form_template = "scalepoint/change_form.html"
     list_display = ("contract_number", "state", "environment", "team", "responsible", "task_template")
-    list_select_related = ("team", "responsible", "task_template", "poller_state")
+    list_select_related = (
+        "poller_state",
+        "default_values__team",
+        "default_values__responsible",
+        "default_values__task_template",
+    )
     search_fields = ("contract_number", "user_name")
     readonly_fields = ("endpoint", "token_endpoint", "secret_last4", "new_key", "polling", "defaults")
     actions = ["fetch_again"]
@@ -84,6 +89,18 @@ class ConnectionAdmin(OfficeAdmin):
             word = format_html("{}: {}", word, describe(connection.poller_state.problem).what)
         return badge(kind, icon, word)
 
+    @admin.display(description=_("default team"), ordering="default_values__team")
+    def team(self, connection: Connection) -> Any:
+        return connection.default_values.team
+
+    @admin.display(description=_("responsible user"), ordering="default_values__responsible")
+    def responsible(self, connection: Connection) -> Any:
+        return connection.default_values.responsible
+
+    @admin.display(description=_("task template"), ordering="default_values__task_template")
+    def task_template(self, connection: Connection) -> Any:
+        return connection.default_values.task_template
+
     @admin.display(description=_("how fetching goes"))
     def polling(self, connection: Connection) -> Any:
         if not connection.poll:
@@ -108,14 +125,8 @@ class ConnectionAdmin(OfficeAdmin):
         )
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
-        """Only what was changed here: the poller writes in the same row, and so does the page of default values."""
-        if not change:
+        if form.changed_data or not change:  # else the history would get an entry that says nothing
             super().save_model(request, obj, form, change)
-            return
-        changed = [name for name in form.changed_data if name in form.fields]
-        if changed:
-            obj._history_user = request.user  # type: ignore[attr-defined]
-            obj.save(update_fields=changed)
 
     @admin.action(description=_("Fetch events again"), permissions=["change"])
     def fetch_again(self, request: HttpRequest, queryset: "QuerySet[Connection]") -> None:

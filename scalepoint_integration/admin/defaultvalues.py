@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, path, reverse
@@ -14,6 +14,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from crm.admin.base import active
+from crm.admin.history import HistoryAdmin
 from crm.formats import NOTHING, in_words
 from crm.history import Entry, saves
 from crm.models import InsuranceCompany
@@ -23,13 +24,14 @@ from scalepoint_integration.errors import describe
 from scalepoint_integration.handling.assignment import TITLE_LIMIT
 from scalepoint_integration.handling.dry_run import Foreseen, foresee
 from scalepoint_integration.models import Case, Connection, DefaultValues, case_name, registers
-from scalepoint_integration.models.connection import DIMENSIONS
+from scalepoint_integration.models.default_values import DIMENSIONS
 from scalepoint_integration.payloads.assignment import Address, CaseFacts, ServiceFacts
 
 if TYPE_CHECKING:
     ConnectionForm = forms.ModelForm[Connection]
+    ValuesForm = forms.ModelForm[DefaultValues]
 else:
-    ConnectionForm = forms.ModelForm
+    ConnectionForm = ValuesForm = forms.ModelForm
 
 VIEW, CHANGE = "scalepoint_integration.view_defaultvalues", "scalepoint_integration.change_defaultvalues"
 _RULES = ("customer_is", "phone_as_customer_number", "no_phone")
@@ -44,7 +46,7 @@ _SECTIONS: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
     (_("Your company"), _("Stands in the mail to Scalepoint."), _FACTS),
 )
 _SHOWN_WITH = ("team", "responsible", "task_template", "customer_type")
-FIELDS = tuple(name for _title, _text, names in _SECTIONS for name in names)
+FIELDS = tuple(name for _title, _text, names in _SECTIONS for name in names if name not in _FACTS)
 # Whose word it is that stands in a value (defaults.py).
 ORIGINS = {
     "insurer": _("from the insurance company"),
@@ -63,7 +65,7 @@ _EXAMPLE = CaseFacts(
 )
 
 
-class DefaultsForm(ConnectionForm):
+class DefaultsForm(ValuesForm):
     reason = forms.CharField(
         label=_("Why do you change this?"),
         required=False,
@@ -72,7 +74,7 @@ class DefaultsForm(ConnectionForm):
     )
 
     class Meta:
-        model = Connection
+        model = DefaultValues
         fields = FIELDS
         widgets = {
             **dict.fromkeys(("new_cases", "winner", "customer_is", "no_phone"), forms.RadioSelect),
@@ -91,7 +93,7 @@ class DefaultsForm(ConnectionForm):
 
     def _choosable(self, name: str, rows: Any) -> Any:
         """What is in use, and what is chosen already: it must be seen, with what is wrong about it."""
-        column = Connection._meta.get_field(name)
+        column = DefaultValues._meta.get_field(name)
         if isinstance(column, models.ManyToManyField):
             through: Any = column.remote_field.through
             links = through._default_manager.filter(**{column.m2m_field_name(): self.instance})
@@ -119,6 +121,19 @@ class DefaultsForm(ConnectionForm):
                 params={"name": template.name},
             )
         return template
+
+
+class CompanyForm(ConnectionForm):
+    """Who we are: columns of the connection, on the same page."""
+
+    class Meta:
+        model = Connection
+        fields = _FACTS
+
+    def __init__(self, *args: Any, may_change: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.disabled = not may_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +183,11 @@ class Preview:
 
 
 def label_of(name: str) -> Any:
-    return getattr(Connection._meta.get_field(name), "verbose_name", name)
+    model = Connection if name in _FACTS else DefaultValues
+    return getattr(model._meta.get_field(name), "verbose_name", name)
 
 
-class DefaultValuesAdmin(PageAdmin):
+class DefaultValuesAdmin(PageAdmin, HistoryAdmin):
     title = _("Default values and customer rules")
 
     class Media:
@@ -184,6 +200,7 @@ class DefaultValuesAdmin(PageAdmin):
             path("<int:pk>/preview/", wrap(self.preview), name=f"{name}_preview"),
             path("<int:pk>/reset/", wrap(self.reset), name=f"{name}_reset"),
             path("<int:pk>/change/", wrap(self.edit), name=f"{name}_change"),
+            path("<path:object_id>/history/", wrap(self.history_view), name=f"{name}_history"),
             *super().get_urls(),
         ]
 
@@ -193,7 +210,7 @@ class DefaultValuesAdmin(PageAdmin):
         rows = list(Connection.objects.order_by("pk")[:100])
         wanted = connection_of(request)
         if wanted and (len(rows) == 1 or "connection" in request.GET):
-            return HttpResponseRedirect(_address("change", wanted))
+            return HttpResponseRedirect(_address("change", wanted.pk))
         return self.render(request, "scalepoint/defaultvalues_list.html", self.title, {"connections": rows})
 
     def edit(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -203,22 +220,24 @@ class DefaultValuesAdmin(PageAdmin):
         looks = {"_preview", "_try"} & set(request.POST)
         if request.method == "POST" and not looks:
             allow(request, CHANGE)
-        connection = get_object_or_404(Connection, pk=pk)
+        saved, edited = (get_object_or_404(_rows(), pk=pk) for _each in range(2))
         data = request.POST if request.method == "POST" else None
-        form = DefaultsForm(data, instance=connection, may_change=may_change)
+        form = DefaultsForm(data, instance=edited, may_change=may_change)
+        company = CompanyForm(data, instance=edited.connection, may_change=may_change)
         table = None
-        if data is not None and form.is_valid():
+        # Both, so that both say what is wrong.
+        valid = data is not None and all([form.is_valid(), company.is_valid()])
+        if valid:
             if not looks:
-                self._save(request, form)
-                return HttpResponseRedirect(_address("change", connection))
-            table = self._table(request, pk, form.instance) if "_try" in looks else None
-        broken = data is not None and not form.is_valid()
-        saved = Connection.objects.select_related(*_SHOWN_WITH).get(pk=pk)
-        shown = _previews(request, saved if broken else form.instance, 1)
+                self._save(request, form, company)
+                return HttpResponseRedirect(_address("change", pk))
+            table = self._table(request, saved, edited) if "_try" in looks else None
+        shown = _previews(request, edited if valid or data is None else saved, 1)
         context = {
-            "connection": saved,
+            "connection": saved.connection,
             "form": form,
-            "sections": _sections(request, form, saved),
+            "broken": data is not None and not valid,
+            "sections": _sections(request, form, company, saved),
             "previews": shown,
             "merge_fields": _merge_fields(),
             "table": table,
@@ -234,56 +253,52 @@ class DefaultValuesAdmin(PageAdmin):
         allow(request, VIEW)
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET"])
-        connection = get_object_or_404(Connection, pk=pk)
-        form = DefaultsForm(request.GET, instance=connection)
-        context: dict[str, Any] = {"errors": [], "previews": []}
-        if form.is_valid():
-            context["previews"] = _previews(request, form.instance, 1)
-        else:
-            context["errors"] = [error for errors in form.errors.values() for error in errors]
+        row = get_object_or_404(_rows(), pk=pk)
+        both = DefaultsForm(request.GET, instance=row), CompanyForm(request.GET, instance=row.connection)
+        wrong = [error for form in both for errors in form.errors.values() for error in errors]
+        context = {"errors": wrong, "previews": [] if wrong else _previews(request, row, 1)}
         return render(request, "scalepoint/defaultvalues_preview.html", context)
 
     def reset(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks first. Back to how the module was delivered, but for who is told and who you are."""
         allow(request, VIEW, CHANGE)
-        connection = get_object_or_404(Connection, pk=pk)
-        kept = {"failure_recipients", *_FACTS}
+        row = get_object_or_404(_rows(), pk=pk)
         changes = []
-        for name in (name for name in FIELDS if name not in kept):
-            column: Any = Connection._meta.get_field(name)
-            now, new = getattr(connection, column.attname), column.get_default()
+        for name in (name for name in FIELDS if name != "failure_recipients"):
+            column: Any = DefaultValues._meta.get_field(name)
+            now, new = getattr(row, column.attname), column.get_default()
             if now != new:
-                before = _in_words(connection, name)
-                setattr(connection, column.attname, new)
-                changes.append((label_of(name), before, _in_words(connection, name), name))
+                before = _in_words(row, name)
+                setattr(row, column.attname, new)
+                changes.append((label_of(name), before, _in_words(row, name), name))
         if request.method == "POST":
             if changes:
-                connection._history_user = request.user  # type: ignore[attr-defined]
-                connection._change_reason = str(_("Reset"))  # type: ignore[attr-defined]
-                connection.save(update_fields=[name for *_rest, name in changes])
-                self.log_change(request, connection, str(_("Reset the default values.")))
+                row._history_user = request.user  # type: ignore[attr-defined]
+                row._change_reason = str(_("Reset"))  # type: ignore[attr-defined]
+                row.save()
+                self.log_change(request, row, str(_("Reset the default values.")))
             self.message_user(request, _("The default values are as they were delivered."), messages.SUCCESS)
-            return HttpResponseRedirect(_address("change", connection))
-        context = {"connection": connection, "changes": changes}
+            return HttpResponseRedirect(_address("change", pk))
+        context = {"connection": row.connection, "changes": changes}
         return self.render(request, "scalepoint/defaultvalues_reset.html", _("Reset the default values"), context)
 
-    def _save(self, request: HttpRequest, form: DefaultsForm) -> None:
-        row: Any = form.instance
-        row._history_user, row._change_reason = request.user, form.cleaned_data["reason"] or None
-        changed = [name for name in form.changed_data if name in FIELDS and name != "failure_recipients"]
+    def _save(self, request: HttpRequest, form: DefaultsForm, company: CompanyForm) -> None:
         with transaction.atomic():
-            if changed:
-                # These alone: the poller writes in the same row.
-                row.save(update_fields=changed)
+            for each, names in ((form, {*FIELDS} - {"failure_recipients"}), (company, {*_FACTS})):
+                row: Any = each.instance
+                row._history_user, row._change_reason = request.user, form.cleaned_data["reason"] or None
+                if names & {*each.changed_data}:
+                    row.save()
             if "failure_recipients" in form.changed_data:
-                row.failure_recipients.set(form.cleaned_data["failure_recipients"])
-            if {*form.changed_data} - {"reason"}:
-                self.log_change(request, row, self.construct_change_message(request, form, [], False))  # type: ignore[arg-type]
+                form.instance.failure_recipients.set(form.cleaned_data["failure_recipients"])
+            for each in (form, company):
+                if {*each.changed_data} - {"reason"}:
+                    self.log_change(request, each.instance, self.construct_change_message(request, each, [], False))  # type: ignore[arg-type]
         self.message_user(request, _("The default values are saved. They hold for new cases."), messages.SUCCESS)
 
-    def _table(self, request: HttpRequest, pk: int, unsaved: Connection) -> list[dict[str, Any]]:
+    def _table(self, request: HttpRequest, saved: DefaultValues, unsaved: DefaultValues) -> list[dict[str, Any]]:
         """The latest ten cases by the rules as saved and by those in the form, cell by cell."""
-        before, after = (_previews(request, each, 10) for each in (Connection.objects.get(pk=pk), unsaved))
+        before, after = (_previews(request, each, 10) for each in (saved, unsaved))
         return [
             {
                 "case": new.case,
@@ -293,8 +308,12 @@ class DefaultValuesAdmin(PageAdmin):
         ]
 
 
-def _address(page: str, connection: Connection) -> str:
-    return reverse(f"admin:scalepoint_integration_defaultvalues_{page}", args=[connection.pk])
+def _rows() -> "QuerySet[DefaultValues]":
+    return DefaultValues.objects.select_related("connection", *_SHOWN_WITH)
+
+
+def _address(page: str, pk: int) -> str:
+    return reverse(f"admin:scalepoint_integration_defaultvalues_{page}", args=[pk])
 
 
 def _columns() -> list[Any]:
@@ -305,36 +324,38 @@ def _columns() -> list[Any]:
     ]
 
 
-def _previews(request: HttpRequest, connection: Connection, count: int) -> list[Preview]:
+def _previews(request: HttpRequest, values: DefaultValues, count: int) -> list[Preview]:
     """By these rules, what the latest real cases become. Who may not see cases sees the built-in example."""
     found: list[Case] = []
     if request.user.has_perm("scalepoint_integration.view_case"):
-        rows = Case.objects.filter(connection=connection.pk, is_test=False, anonymised_at=None)
+        rows = Case.objects.filter(connection=values.pk, is_test=False, anonymised_at=None)
         rows = rows.exclude(insurer=None).exclude(facts={}).select_related("insurer", "insurer__customer")
         found = list(rows.prefetch_related("services").order_by("-pk")[:count])
     if not found:
         insurer = InsuranceCompany(name=str(_("Company A (example)")), alias="A")
-        return [Preview(None, foresee(connection, insurer, _EXAMPLE, ServiceFacts()))]
+        return [Preview(None, foresee(values, insurer, _EXAMPLE, ServiceFacts()))]
     shown = []
     for case in found:
         ordered: dict[str, Any] = next((service.facts for service in case.services.all()), {})
         facts = case.known, registers.read(ordered, ServiceFacts)
         assert case.insurer is not None  # noqa: S101  for the type checker
-        shown.append(Preview(case, foresee(connection, case.insurer, *facts)))
+        shown.append(Preview(case, foresee(values, case.insurer, *facts)))
     return shown
 
 
-def _sections(request: HttpRequest, form: DefaultsForm, connection: Connection) -> list[dict[str, Any]]:
+def _sections(
+    request: HttpRequest, form: DefaultsForm, company: CompanyForm, values: DefaultValues
+) -> list[dict[str, Any]]:
     companies = list(
         InsuranceCompany.objects.filter(active=True).select_related("team", "responsible", "task_template")[:200]
     )
+    fields = {field.name: field for each in (form, company) for field in each}
     return [
         {
             "title": title,
             "text": text,
             "rows": [
-                (form[name], _who_wins(name, connection, companies), _to_add(request, connection, name))
-                for name in names
+                (fields[name], _who_wins(name, values, companies), _to_add(request, values, name)) for name in names
             ],
             "preview": "case_name_template" in names,
             "folded": names is DIMENSIONS,
@@ -343,7 +364,7 @@ def _sections(request: HttpRequest, form: DefaultsForm, connection: Connection) 
     ]
 
 
-def _who_wins(name: str, connection: Connection, companies: list[InsuranceCompany]) -> list[Any]:
+def _who_wins(name: str, values: DefaultValues, companies: list[InsuranceCompany]) -> list[Any]:
     """Lines that stand under a value: who goes before it, and what happens then."""
     lines: list[Any] = []
     if name in ("team", "responsible", "task_template", "customer_is", "phone_as_customer_number"):
@@ -354,7 +375,7 @@ def _who_wins(name: str, connection: Connection, companies: list[InsuranceCompan
         else:
             lines.append(_("No insurance company has a value of its own here. It would come first."))
     if name in ("team", "responsible"):
-        if connection.winner == Connection.Winner.CUSTOMER:
+        if values.winner == DefaultValues.Winner.CUSTOMER:
             lines.append(_("Then the customer's own. This value is used where the customer has none."))
         else:
             lines.append(_("Then this value. The customer's own is used where this is empty."))
@@ -364,12 +385,14 @@ def _who_wins(name: str, connection: Connection, companies: list[InsuranceCompan
     return lines
 
 
-def _to_add(request: HttpRequest, connection: Connection, name: str) -> str:
+def _to_add(request: HttpRequest, values: DefaultValues, name: str) -> str:
     """Where one is made, as long as none in use is there to choose; "" for whoever may not."""
-    model = Connection._meta.get_field(name).related_model
-    if name not in ("team", "task_template", "customer_type") or model is None or isinstance(model, str):
+    if name not in ("team", "task_template", "customer_type"):
         return ""
-    if getattr(getattr(connection, name), "active", False) or model._default_manager.filter(active(model)).exists():
+    model = DefaultValues._meta.get_field(name).related_model
+    if model is None or isinstance(model, str):
+        return ""
+    if getattr(getattr(values, name), "active", False) or model._default_manager.filter(active(model)).exists():
         return ""
     if not request.user.has_perm(f"{model._meta.app_label}.add_{model._meta.model_name}"):
         return ""
@@ -391,20 +414,21 @@ def _merge_fields() -> list[str]:
     return [f"[{names[place]}]" for names in case_name.FIELDS.values()]
 
 
-def _inactive(connection: Connection) -> list[Any]:
+def _inactive(values: DefaultValues) -> list[Any]:
     """What stands there and does not hold any more."""
     found = []
-    if connection.responsible and not connection.responsible.is_active:
+    if values.responsible and not values.responsible.is_active:
         found.append(describe(errors.RESPONSIBLE_INACTIVE))
-    if connection.task_template and not connection.task_template.active:
-        found.append(describe(errors.TEMPLATE_INACTIVE, {"template": connection.task_template.name}))
+    if values.task_template and not values.task_template.active:
+        found.append(describe(errors.TEMPLATE_INACTIVE, {"template": values.task_template.name}))
     return found
 
 
-def _changes(connection: Connection) -> list[tuple[Entry, list[Any]]]:
+def _changes(values: DefaultValues) -> list[tuple[Entry, list[Any]]]:
     """The latest changes of these values, newest first: each with the labels of what was changed."""
-    found = saves(connection, 10, FIELDS)
-    return [(save, [label_of(change.name) for change in save.changes]) for save in found]
+    found = [*saves(values, 10, FIELDS), *saves(values.connection, 10, _FACTS)]
+    newest = sorted(found, key=lambda save: save.at, reverse=True)[:10]
+    return [(save, [label_of(change.name) for change in save.changes]) for save in newest]
 
 
 def register(site: admin.AdminSite) -> None:

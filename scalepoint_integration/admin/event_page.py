@@ -15,7 +15,7 @@ from crm.admin.base import badge
 from crm.formats import NOTHING
 from scalepoint_integration import errors, events
 from scalepoint_integration.admin.places import links
-from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Notice, Service
+from scalepoint_integration.models import Case, DefaultValues, ImagePull, InboundEvent, Notice, Service
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.reading import Node
 
@@ -316,15 +316,16 @@ _COMPARED = (
 def changed_settings(event: InboundEvent) -> list[str]:
     """The names of the default values that are others than when the event was last handled."""
     then = event.finished_at or event.received_at
-    rows: Any = Connection.history
-    before = rows.filter(id=event.connection_id, history_date__lte=then).order_by("-history_date").first()
+    rows: Any = DefaultValues.history
+    before = rows.filter(connection=event.connection_id, history_date__lte=then).order_by("-history_date").first()
     if before is None:
         return []
-    names = [Connection._meta.get_field(name) for name in _COMPARED]
+    now = event.connection.default_values
+    fields = [DefaultValues._meta.get_field(name) for name in _COMPARED]
     return [
         str(field.verbose_name)  # type: ignore[union-attr]
-        for field in names
-        if getattr(before, field.attname) != getattr(event.connection, field.attname)  # type: ignore[union-attr]
+        for field in fields
+        if getattr(before, field.attname) != getattr(now, field.attname)  # type: ignore[union-attr]
     ]
 
 

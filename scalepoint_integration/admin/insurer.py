@@ -31,7 +31,7 @@ from crm.models import InsuranceCompany, SecurityToken
 from scalepoint_integration import errors, events
 from scalepoint_integration.admin.big_tables import queue_state
 from scalepoint_integration.admin.event_page import in_words
-from scalepoint_integration.models import Case, Connection, InboundEvent, Refusal
+from scalepoint_integration.models import Case, DefaultValues, InboundEvent, Refusal
 from scalepoint_integration.office.figures import figures_of
 
 _APP = "scalepoint_integration"
@@ -296,19 +296,19 @@ def _lives(token: SecurityToken, now: datetime) -> bool:
 
 def _inherited(name: str, request: Any) -> str:
     """What holds where the company has nothing of its own; by contract where there are several."""
-    if not hasattr(request, "_scalepoint_connections"):
-        rows = Connection.objects.select_related("team", "responsible", "task_template").order_by("pk")
-        request._scalepoint_connections = list(rows[:5])
+    if not hasattr(request, "_scalepoint_defaults"):
+        rows = DefaultValues.objects.select_related("team", "responsible", "task_template").order_by("pk")
+        request._scalepoint_defaults = list(rows[:5])
     found = []
-    for connection in request._scalepoint_connections:
-        display = getattr(connection, f"get_{name}_display", None)
-        value = display() if display else getattr(connection, name)
+    for default_values in request._scalepoint_defaults:
+        display = getattr(default_values, f"get_{name}_display", None)
+        value = display() if display else getattr(default_values, name)
         if isinstance(value, bool):
             value = _("Yes") if value else _("No")
-        found.append((connection, value if value is not None else NOTHING))
-    if len({str(value) for _connection, value in found}) == 1:
+        found.append((default_values, value if value is not None else NOTHING))
+    if len({str(value) for _default_values, value in found}) == 1:
         return str(found[0][1])
-    return ", ".join(f"{connection}: {value}" for connection, value in found) or NOTHING
+    return ", ".join(f"{default_values}: {value}" for default_values, value in found) or NOTHING
 
 
 def _unknown_today(request: HttpRequest) -> dict[str, Any] | None:

@@ -133,7 +133,7 @@ class OverviewAdmin(PageAdmin):
         now = timezone.now()
         companies = list(InsuranceCompany.objects.order_by("name", "pk").only("name")[:200])
         scope = _scope(request, now, {company.pk for company in companies})
-        connections = list(Connection.objects.select_related("poller_state").order_by("pk"))
+        connections = list(Connection.objects.select_related("poller_state", "default_values").order_by("pk"))
         alive = heartbeat.alive(now)
         numbers = figures.counters(scope, request.user.pk)
         speed = figures.durations(scope)
@@ -322,7 +322,7 @@ def _stopped(request: HttpRequest, connections: list[Connection]) -> dict[str, A
 
 def _silences(connection: Connection, now: datetime) -> list[Silence]:
     """Asked anew every few minutes: it reads three months of events, and changes in days."""
-    key = f"scalepoint:silent:{connection.pk}:{connection.switch}:{connection.silence_days}"
+    key = f"scalepoint:silent:{connection.pk}:{connection.switch}:{connection.default_values.silence_days}"
     with suppress(Exception):  # a cache that is away
         kept: list[Silence] | None = cache.get(key)
         if kept is not None:

@@ -61,7 +61,7 @@ def allow(request: HttpRequest, *permissions: str) -> None:
 def connection_of(request: HttpRequest) -> Connection | None:
     """The connection that a page is about: the one in the address (?connection=ID), else the first; None where there
     is none yet. Most sites have one and never see the choice."""
-    rows = Connection.objects.order_by("pk")
+    rows = Connection.objects.select_related("default_values").order_by("pk")
     wanted = request.GET.get("connection") or request.POST.get("connection") or ""
     chosen = rows.filter(pk=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 19 else None
     return chosen or rows.first()

@@ -166,7 +166,7 @@ class SetupAdmin(PageAdmin):
 
         company = CompanyForm(request.POST if wanted == "company" else None, instance=connection)
         if wanted == "company" and company.is_valid():
-            _save(request, connection, *letter.FACTS)
+            _save(request, connection)
             self.log_change(request, connection, gettext("Changed who we are in the mail to Scalepoint."))
             return HttpResponseRedirect(f"{_mail_page(connection)}&language={language}")
 
@@ -251,9 +251,9 @@ def _wanted(request: HttpRequest) -> Connection:
     return connection
 
 
-def _save(request: HttpRequest, connection: Any, *names: str) -> None:
+def _save(request: HttpRequest, connection: Any) -> None:
     connection._history_user = request.user
-    connection.save(update_fields=names or None)
+    connection.save()
 
 
 def _back(connection: Connection) -> HttpResponse:

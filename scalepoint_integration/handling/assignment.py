@@ -17,7 +17,7 @@ from scalepoint_integration.adapter import Adapter, fitting, get_adapter
 from scalepoint_integration.fetching import images
 from scalepoint_integration.handling import cases, defaults, followup, lifecycle
 from scalepoint_integration.handling.common import NAMES
-from scalepoint_integration.models import Case, Connection, InboundEvent, Service, case_name, registers
+from scalepoint_integration.models import Case, DefaultValues, InboundEvent, Service, case_name, registers
 from scalepoint_integration.payloads import strict_json
 from scalepoint_integration.payloads.assignment import Assignment, CaseFacts, ServiceFacts, parse
 from scalepoint_integration.sending import notifications
@@ -94,16 +94,16 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
         _put_in_inbox(case, service, adapter)
         return False
     customer = _customer(case, case.insurer, facts, adapter)
-    chosen = defaults.resolve(case.connection, case.insurer, customer)
+    default_values = case.connection.default_values
+    chosen = defaults.resolve(default_values, case.insurer, customer)
     task, made = service.task, False
     if task is None and service.applied:
         # There was a task and somebody deleted it, on purpose: an update does not bring it back.
         service.save()
         case.save()
         return False
-    title, cut = case_name.render(
-        case.connection.case_name_template, name_values(case.insurer, facts, ordered), TITLE_LIMIT
-    )
+    names = name_values(case.insurer, facts, ordered)
+    title, cut = case_name.render(default_values.case_name_template, names, TITLE_LIMIT)
     template = task.template if task else chosen.values["task_template"]
     texts = _task_fields(facts, ordered, service, customer) | {"title": title}
     wanted = fitting(Task, adapter.compose(template, texts))
@@ -138,7 +138,7 @@ def _work(case: Case, service: Service, said: Assignment, adapter: Adapter, now:
 def _waits(case: Case, service: Service) -> bool:
     """Whether a person is to look at the case before anything is made of it. A case that is worked on is past that:
     a further service on it would wait where nobody looks."""
-    if case.connection.new_cases != Connection.NewCases.INBOX or case.approved_at or service.applied:
+    if case.connection.default_values.new_cases != DefaultValues.NewCases.INBOX or case.approved_at or service.applied:
         return False
     return not any(each.task_id or each.applied for each in case.services.all())
 
@@ -178,7 +178,7 @@ def _speaks_of(said: Assignment, service: Service) -> bool:
 
 def _customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: Adapter) -> Customer:
     """The customer of the case: chosen before or by a person, else the one that fits, else a new one."""
-    rule = defaults.customer_rule(case.connection, insurer)
+    rule = defaults.customer_rule(case.connection.default_values, insurer)
     customer = case.customer
     if customer is None:
         fit = adapter.find_customers(facts, insurer, rule)
@@ -202,10 +202,11 @@ def _customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: 
 
 def make_customer(case: Case, insurer: InsuranceCompany, facts: CaseFacts, adapter: Adapter) -> Customer:
     """A new customer for the case, whoever else fits. Raises NeedsPerson (SP-201)."""
-    rule = defaults.customer_rule(case.connection, insurer)
+    default_values = case.connection.default_values
+    rule = defaults.customer_rule(default_values, insurer)
     wanted = fitting(Customer, adapter.customer_facts(facts, insurer, rule))
-    chosen = defaults.resolve(case.connection, insurer)
-    customer = adapter.create_customer(facts, wanted, insurer, rule, chosen, case.connection.customer_type)
+    chosen = defaults.resolve(default_values, insurer)
+    customer = adapter.create_customer(facts, wanted, insurer, rule, chosen, default_values.customer_type)
     case.applied = cases.remember(customer, {}, wanted)
     return customer
 

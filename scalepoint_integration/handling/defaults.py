@@ -1,37 +1,37 @@
 """Which default wins, and where it came from.
 
 The order is E-Komplet's: what the insurance company has of its own, else the connection's, else the customer's. Where
-the connection says that the customer wins, those two change places; the insurance company stays first.
+the default values say that the customer wins, those two change places; the insurance company stays first.
 """
 
 from typing import Any
 
 from scalepoint_integration import errors
 from scalepoint_integration.adapter import CustomerRule, Defaults
-from scalepoint_integration.models import Connection
-from scalepoint_integration.models.connection import DIMENSIONS
+from scalepoint_integration.models import DefaultValues
+from scalepoint_integration.models.default_values import DIMENSIONS
 from scalepoint_integration.workqueue import NeedsPerson
 
 INSURER, CONNECTION, CUSTOMER = "insurer", "connection", "customer"
 
 
-def customer_rule(connection: Connection, insurer: Any) -> CustomerRule:
+def customer_rule(default_values: DefaultValues, insurer: Any) -> CustomerRule:
     """Who the customer is on a case of this insurance company."""
     own_phone = insurer.phone_as_customer_number if insurer else None
     return CustomerRule(
-        customer_is=(insurer.customer_is if insurer else "") or connection.customer_is,
-        phone_as_customer_number=connection.phone_as_customer_number if own_phone is None else own_phone,
-        no_phone=connection.no_phone,
+        customer_is=(insurer.customer_is if insurer else "") or default_values.customer_is,
+        phone_as_customer_number=default_values.phone_as_customer_number if own_phone is None else own_phone,
+        no_phone=default_values.no_phone,
     )
 
 
-def resolve(connection: Connection, insurer: Any, customer: Any = None) -> Defaults:
+def resolve(default_values: DefaultValues, insurer: Any, customer: Any = None) -> Defaults:
     """Team, responsible, task template and dimensions for a new task. Raises NeedsPerson (SP-201) where the template
     that should be used is switched off: silently using another would make the wrong task.
 
     A responsible user who has left is passed over for the next one in line, with notice SP-202.
     """
-    sources = [(INSURER, insurer), *_by_rank(connection, customer)]
+    sources = [(INSURER, insurer), *_by_rank(default_values, customer)]
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     notices: list[str] = []
@@ -57,6 +57,6 @@ def resolve(connection: Connection, insurer: Any, customer: Any = None) -> Defau
     return Defaults(values, origins, tuple(dict.fromkeys(notices)))
 
 
-def _by_rank(connection: Connection, customer: Any) -> list[tuple[str, Any]]:
-    ranked = [(CONNECTION, connection), (CUSTOMER, customer)]
-    return ranked[::-1] if connection.winner == Connection.Winner.CUSTOMER else ranked
+def _by_rank(default_values: DefaultValues, customer: Any) -> list[tuple[str, Any]]:
+    ranked = [(CONNECTION, default_values), (CUSTOMER, customer)]
+    return ranked[::-1] if default_values.winner == DefaultValues.Winner.CUSTOMER else ranked

@@ -10,7 +10,7 @@ from scalepoint_integration import errors
 from scalepoint_integration.adapter import Defaults, fitting, get_adapter
 from scalepoint_integration.handling import defaults
 from scalepoint_integration.handling.assignment import TITLE_LIMIT, name_values
-from scalepoint_integration.models import Connection, case_name
+from scalepoint_integration.models import DefaultValues, case_name
 from scalepoint_integration.payloads.assignment import CaseFacts, ServiceFacts
 from scalepoint_integration.workqueue import NeedsPerson
 from tasks.models import Task
@@ -30,10 +30,12 @@ class Foreseen:
     problem: tuple[str, dict[str, Any]] | None
 
 
-def foresee(connection: Connection, insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts) -> Foreseen:
-    """What would be made of a case that came now, by the rules of a connection that need not be saved. Makes nothing:
+def foresee(
+    default_values: DefaultValues, insurer: InsuranceCompany, facts: CaseFacts, ordered: ServiceFacts
+) -> Foreseen:
+    """What would be made of a case that came now, by default values that need not be saved. Makes nothing:
     what a host's adapter may write is taken back."""
-    adapter, rule = get_adapter(), defaults.customer_rule(connection, insurer)
+    adapter, rule = get_adapter(), defaults.customer_rule(default_values, insurer)
     customer, new, chosen, problem = None, {}, None, None
     with transaction.atomic():
         try:
@@ -50,10 +52,12 @@ def foresee(connection: Connection, insurer: InsuranceCompany, facts: CaseFacts,
             problem = (stopped.code, stopped.facts)
         try:
             # A customer that is made gets the team and the responsible of the default values.
-            chosen = defaults.resolve(connection, insurer, customer)
+            chosen = defaults.resolve(default_values, insurer, customer)
         except NeedsPerson as stopped:
             problem = (stopped.code, stopped.facts)
-        title, cut = case_name.render(connection.case_name_template, name_values(insurer, facts, ordered), TITLE_LIMIT)
+        title, cut = case_name.render(
+            default_values.case_name_template, name_values(insurer, facts, ordered), TITLE_LIMIT
+        )
         template = chosen.values["task_template"] if chosen else None
         title = fitting(Task, adapter.compose(template, {"title": title, "description": ""}))["title"]
         transaction.set_rollback(True)

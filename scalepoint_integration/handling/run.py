@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -48,10 +48,11 @@ def find_handler(event_type: str) -> Handler:
 
 
 def ready(among: "QuerySet[InboundEvent] | None" = None) -> "QuerySet[InboundEvent]":
-    """Events of connections that are on. Those of a batch share their connection and insurer, so that team, template
-    and the like are read once per batch and not once per event."""
+    """Events of connections that are on. Those of a batch share their connection with its default values, and their
+    insurer, so that team, template and the like are read once per batch and not once per event."""
     rows = InboundEvent.objects.all() if among is None else among
-    return rows.filter(_HANDLED).prefetch_related("connection", "insurer")
+    connections = Connection.objects.select_related("default_values")
+    return rows.filter(_HANDLED).prefetch_related(Prefetch("connection", connections), "insurer")
 
 
 def handle(events: Sequence[InboundEvent]) -> None:

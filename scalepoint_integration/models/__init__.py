@@ -3,6 +3,7 @@
 from scalepoint_integration.models.case import Case, Service
 from scalepoint_integration.models.connection import Connection
 from scalepoint_integration.models.correspondence import CaseAttachment, CaseMessage, CaseNote
+from scalepoint_integration.models.default_values import DefaultValues
 from scalepoint_integration.models.event import EventAttempt, InboundEvent
 from scalepoint_integration.models.heartbeat import Heartbeat
 from scalepoint_integration.models.image import ImagePull
@@ -11,7 +12,7 @@ from scalepoint_integration.models.letter import ScalepointMail
 from scalepoint_integration.models.note import OfficeNote
 from scalepoint_integration.models.notification import Notice
 from scalepoint_integration.models.outbound import OutboundEvent
-from scalepoint_integration.models.pages import DefaultValues, Overview, Setup, TestCase
+from scalepoint_integration.models.pages import Overview, Setup, TestCase
 from scalepoint_integration.models.poller_state import PollerState
 from scalepoint_integration.models.refusal import Refusal
 from scalepoint_integration.models.reserve import Reserve

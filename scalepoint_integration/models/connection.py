@@ -1,8 +1,7 @@
-"""A contract with Scalepoint: its number in the address, its switch, its defaults, its credentials."""
+"""A contract with Scalepoint: its number in the address, its switch, its credentials, and who we are."""
 
 from typing import Any
 
-from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
@@ -11,23 +10,8 @@ from simple_history.models import HistoricalRecords
 from crm.encryption import EncryptedTextField, digest, without_secrets
 from crm.masks import last4
 from crm.models.company import validate_cvr
-from scalepoint_integration.models.case_name import DEFAULT_TEMPLATE, validate_case_name
+from scalepoint_integration.models.default_values import DefaultValues
 from scalepoint_integration.models.poller_state import PollerState
-
-# The dimensions of a task, as the connection presets them. The names are fields of tasks.Task too.
-DIMENSIONS = ("order_type", "case_group", "price_group", "margin_group", "department", "carrier", "purpose")
-
-
-def _dimension(kind: str, label: Any) -> Any:
-    return models.ForeignKey(
-        "scalepoint_tasks.Dimension",
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        limit_choices_to={"kind": kind},
-        verbose_name=label,
-    )
 
 
 class ConnectionManager(models.Manager["Connection"]):
@@ -44,22 +28,6 @@ class Connection(models.Model):
     class Environment(models.TextChoices):
         PRODUCTION = "production", _("Production")
         SANDBOX = "sandbox", _("Test environment")
-
-    class CustomerIs(models.TextChoices):
-        POLICYHOLDER = "policyholder", _("The policyholder")
-        INSURER = "insurer", _("The insurance company")
-
-    class NewCases(models.TextChoices):
-        AUTOMATIC = "automatic", _("Make the task by itself")
-        INBOX = "inbox", _("Put it in the inbox, and a person makes the task")
-
-    class Winner(models.TextChoices):
-        SCALEPOINT = "scalepoint", _("The default values for Scalepoint")
-        CUSTOMER = "customer", _("The customer's own values")
-
-    class NoPhone(models.TextChoices):
-        ASK = "ask", _("Ask me")
-        NEW = "new", _("Always make a new customer")
 
     contract_number = models.CharField(
         _("contract number"),
@@ -147,67 +115,6 @@ class Connection(models.Model):
         help_text=_("Only where Scalepoint can't send it in the header."),
     )
 
-    new_cases = models.CharField(_("when a case comes"), max_length=10, choices=NewCases, default=NewCases.AUTOMATIC)
-    winner = models.CharField(
-        _("which values win"),
-        max_length=10,
-        choices=Winner,
-        default=Winner.SCALEPOINT,
-        help_text=_("What an insurance company has of its own always wins over both."),
-    )
-    customer_is = models.CharField(
-        _("the customer on a case is"), max_length=15, choices=CustomerIs, default=CustomerIs.POLICYHOLDER
-    )
-    phone_as_customer_number = models.BooleanField(
-        _("use the phone number as customer number"),
-        default=True,
-        help_text=_(
-            "A customer with that number is used; if there is none, one is made. If there are several, you are asked."
-        ),
-    )
-    no_phone = models.CharField(_("when there is no phone number"), max_length=5, choices=NoPhone, default=NoPhone.ASK)
-    customer_type = models.ForeignKey(
-        "scalepoint_crm.CustomerType",
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("customer type for new customers"),
-    )
-    team = models.ForeignKey(
-        "scalepoint_crm.Team", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("default team")
-    )
-    responsible = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("responsible user"),
-        help_text=_("Also becomes “our reference” on new customers."),
-    )
-    task_template = models.ForeignKey(
-        "scalepoint_tasks.TaskTemplate",
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("task template"),
-    )
-    case_name_template = models.CharField(
-        _("case name template"),
-        max_length=200,
-        default=DEFAULT_TEMPLATE,
-        validators=[validate_case_name],
-        help_text=_("Becomes the title of the task. Fields in square brackets are filled in from the case."),
-    )
-    order_type = _dimension("order_type", _("order type"))
-    case_group = _dimension("case_group", _("case group"))
-    price_group = _dimension("price_group", _("price group"))
-    margin_group = _dimension("margin_group", _("margin group"))
-    department = _dimension("department", _("department"))
-    carrier = _dimension("carrier", _("carrier"))
-    purpose = _dimension("purpose", _("purpose"))
     # Who we are, for the mail to Scalepoint.
     company_name = models.CharField(_("your company"), max_length=200, blank=True)
     company_tax_id = models.CharField(
@@ -216,26 +123,10 @@ class Connection(models.Model):
     contact_name = models.CharField(_("contact"), max_length=200, blank=True)
     contact_phone = models.CharField(_("telephone"), max_length=50, blank=True)
 
-    failure_recipients = models.ManyToManyField(
-        settings.AUTH_USER_MODEL,
-        blank=True,
-        related_name="+",
-        verbose_name=_("who is told of errors"),
-    )
-    silence_days = models.PositiveSmallIntegerField(
-        _("working days of silence"),
-        null=True,
-        blank=True,
-        default=3,
-        help_text=_("You are told when an insurance company has sent nothing for so long. Empty: never."),
-    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = ConnectionManager()
-    history = HistoricalRecords(
-        m2m_fields=[failure_recipients],
-        excluded_fields=["secret", "secret_digest", "client_secret"],
-    )
+    history = HistoricalRecords(excluded_fields=["secret", "secret_digest", "client_secret"])
 
     class Meta:
         verbose_name = _("connection")
@@ -256,3 +147,7 @@ class Connection(models.Model):
             super().save(*args, **kwargs)
             if created:
                 PollerState(connection=self).save(using=self._state.db)
+                values: Any = DefaultValues(connection=self)
+                if hasattr(self, "_history_user"):
+                    values._history_user = self._history_user
+                values.save(using=self._state.db)

@@ -22,14 +22,6 @@ class Setup(Connection):
         verbose_name_plural = _("set-up")
 
 
-class DefaultValues(Connection):
-    class Meta:
-        proxy = True
-        default_permissions = ("view", "change")
-        verbose_name = _("default values and customer rules")
-        verbose_name_plural = _("default values and customer rules")
-
-
 class TestCase(Connection):
     """Sending one. Not to be taken for a test by pytest."""
 

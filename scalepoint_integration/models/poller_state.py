@@ -9,7 +9,11 @@ class PollerState(models.Model):
     """One for each connection, created with it."""
 
     connection = models.OneToOneField(
-        "scalepoint_integration.Connection", models.CASCADE, primary_key=True, related_name="poller_state"
+        "scalepoint_integration.Connection",
+        models.CASCADE,
+        primary_key=True,
+        related_name="poller_state",
+        verbose_name=_("connection"),
     )
     cursor = models.CharField(max_length=100, blank=True)
     next_url = models.TextField(blank=True)

@@ -24,7 +24,7 @@ from scalepoint_integration import errors
 from scalepoint_integration.conf import conf
 from scalepoint_integration.errors import describe
 from scalepoint_integration.fetching.addresses import is_local
-from scalepoint_integration.models import Case, Connection, InboundEvent, ScalepointMail
+from scalepoint_integration.models import Case, Connection, DefaultValues, InboundEvent, ScalepointMail
 from scalepoint_integration.models.heartbeat import alive
 
 logger = logging.getLogger(__name__)
@@ -144,7 +144,8 @@ def _address(connection: Connection, now: datetime, base: str) -> Row:
 
 
 def _default_values(connection: Connection) -> Row:
-    template, responsible = connection.task_template, connection.responsible
+    values = connection.default_values
+    template, team, responsible = values.task_template, values.team, values.responsible
     problems = []
     if template is None:
         problems.append(_("No task template is chosen."))
@@ -152,9 +153,9 @@ def _default_values(connection: Connection) -> Row:
         problems.append(describe(errors.TEMPLATE_INACTIVE, {"template": template.name}).what + ".")
     if responsible is not None and not responsible.is_active:
         problems.append(_("%(user)s is not active any more. Choose somebody else.") % {"user": responsible})
-    if responsible is None and connection.team is None:
+    if responsible is None and team is None:
         problems.append(_("Neither a team nor a responsible user is chosen: nobody would get the new cases."))
-    chosen = ((_("Team"), connection.team), (_("Responsible"), responsible), (_("Template"), template))
+    chosen = ((_("Team"), team), (_("Responsible"), responsible), (_("Template"), template))
     return Row(
         "default_values",
         Status.MISSING if problems else Status.DONE,
@@ -167,14 +168,15 @@ def _default_values(connection: Connection) -> Row:
 
 
 def _customer_rules(connection: Connection) -> Row:
-    if connection.customer_is == Connection.CustomerIs.INSURER:
+    rules = connection.default_values
+    if rules.customer_is == DefaultValues.CustomerIs.INSURER:
         proof = _("Customer = insurance company")
-    elif connection.phone_as_customer_number:
+    elif rules.phone_as_customer_number:
         proof = _("Customer = policyholder, telephone as customer number")
     else:
         proof = _("Customer = policyholder, known by the policy number")
     # Each rule has a value from the start; the type of a new customer alone has to be chosen, where there are types.
-    chosen = connection.customer_type_id or not CustomerType.objects.exists()
+    chosen = rules.customer_type_id or not CustomerType.objects.exists()
     return Row(
         "customer_rules",
         Status.DONE if chosen else Status.MISSING,
@@ -271,7 +273,7 @@ def _first_case(connection: Connection) -> Row:
 def _told_of_errors(connection: Connection) -> Row:
     reached: list[str] = []
     mute: list[str] = []
-    for person in connection.failure_recipients.all():
+    for person in connection.default_values.failure_recipients.all():
         if person.is_active:
             (reached if getattr(person, person.get_email_field_name(), "") else mute).append(str(person))
     problems: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from crm import history
 from crm.models import InsuranceCompany
 from scalepoint_integration import errors
 from scalepoint_integration.errors import describe
-from scalepoint_integration.models import Case, Connection, EventAttempt, InboundEvent, Service
+from scalepoint_integration.models import Case, Connection, DefaultValues, EventAttempt, InboundEvent, Service
 
 PERIODS = (7, 30, 90)
 ROWS = 10_000
@@ -227,7 +227,8 @@ def changes(scope: Scope, models: Iterable[type[Any]]) -> list[history.Entry]:
     """The newest changes to rows of these models (those that the reader may see), newest first. The histories say which
     fields; the admin's own log tells of what has no history."""
     of_one = {Case: Q(insurer=scope.insurer), InsuranceCompany: Q(id=scope.insurer)}
-    told: dict[type[Any], Q] = of_one if scope.insurer else {Case: Q(), Connection: Q(), InsuranceCompany: Q()}
+    of_all = dict.fromkeys((Case, Connection, DefaultValues, InsuranceCompany), Q())
+    told: dict[type[Any], Q] = of_one if scope.insurer else of_all
     told[Case] &= Q(is_test=False)
     models = list(models)
     seen = {model: condition for model, condition in told.items() if model in models}

@@ -74,7 +74,8 @@ ROLES = (
         (
             *_all(_SP, "view change", "setup", "defaultvalues"),
             *_all(_SP, "view add change", "connection"),
-            *_all(_SP, "view", "scalepointmail", "historicalconnection", "notice", "settlement", "reserve"),
+            *_all(_SP, "view", "scalepointmail", "historicalconnection", "historicaldefaultvalues"),
+            *_all(_SP, "view", "notice", "settlement", "reserve"),
             *_all(_SP, "view add change", "usersettings"),
             *(f"{_SP}.{name}" for name in ("replay_event", "export_cases", "anonymise_person", "send_test")),
             *(f"{_SP}.{name}" for name in ("send_outbound", "manage_keys")),

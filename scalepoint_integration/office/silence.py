@@ -32,7 +32,8 @@ class Silence:
 def silent(connection: Connection, now: datetime) -> list[Silence]:
     """Companies that usually send, and have sent nothing for ``silence_days`` whole working days and for longer than
     they usually take. The longest silence first. None while the connection is off: then nothing is let in."""
-    if not connection.silence_days or connection.switch == Connection.Switch.OFF:
+    limit = connection.default_values.silence_days
+    if not limit or connection.switch == Connection.Switch.OFF:
         return []
     events = InboundEvent.objects.filter(connection=connection, replay_of=None, received_at__lte=now)
     events = events.filter(received_at__gte=now - timedelta(days=SILENCE_WINDOW))
@@ -50,7 +51,7 @@ def silent(connection: Connection, now: datetime) -> list[Silence]:
             continue
         gaps = [max(1, _working_days(a["day"], b["day"]) + 1) for a, b in itertools.pairwise(sent)]
         usual, days = round(statistics.median(gaps)), _working_days(sent[-1]["day"], today)
-        if days >= connection.silence_days and days > usual:
+        if days >= limit and days > usual:
             found.append((company, sent[-1]["last"], days, usual))
     companies = InsuranceCompany.objects.filter(active=True).in_bulk([each[0] for each in found]) if found else {}
     silences = [Silence(companies[pk], last, days, usual) for pk, last, days, usual in found if pk in companies]

@@ -80,14 +80,15 @@ def recipients(case: Case) -> list[Any]:
 def would_be_told(case: Case) -> list[Any]:
     """The same, as if the case were no test."""
     # A case that waits in the inbox has neither yet: it is for those who would get its task.
-    responsible, team = case.responsible or case.connection.responsible, case.team or case.connection.team
+    default_values = case.connection.default_values
+    responsible, team = case.responsible or default_values.responsible, case.team or default_values.team
     if responsible:
         return _wanting("tell_new_case", [responsible])
     return _wanting("tell_team_case", team.members.all() if team else [])
 
 
 def _those_who_are_told(connection: Connection, wish: str) -> list[Any]:
-    return _wanting(wish, connection.failure_recipients.all())
+    return _wanting(wish, connection.default_values.failure_recipients.all())
 
 
 def _wanting(wish: str, people: Iterable[Any]) -> list[Any]:

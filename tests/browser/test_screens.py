@@ -63,7 +63,7 @@ def screens(office: Office) -> dict[str, Way]:
         "8-test": reverse(f"{APP}testcase_changelist"),
         "9-my-settings": reverse(f"{APP}usersettings_mine"),
         "9-people": reverse(f"{APP}usersettings_changelist"),
-        "9-person": reverse(f"{APP}usersettings_person", args=[office.world.connection.responsible_id]),
+        "9-person": reverse(f"{APP}usersettings_person", args=[office.world.default_values.responsible_id]),
         "connection": reverse(f"{APP}connection_change", args=[connection]),
         "connections": reverse(f"{APP}connection_changelist"),
         "connection-add": reverse(f"{APP}connection_add"),
@@ -83,7 +83,7 @@ def screens(office: Office) -> dict[str, Way]:
         "customer": reverse("admin:scalepoint_crm_customer_change", args=[customer]),
         "customers": reverse("admin:scalepoint_crm_customer_changelist"),
         "template": reverse(
-            "admin:scalepoint_tasks_tasktemplate_change", args=[office.world.connection.task_template_id]
+            "admin:scalepoint_tasks_tasktemplate_change", args=[office.world.default_values.task_template_id]
         ),
         "image": reverse("admin:scalepoint_tasks_taskimage_change", args=[office.image.pk]),
         "cases-none-found": reverse(f"{APP}case_changelist") + "?q=nobody",

@@ -170,7 +170,9 @@ def test_two_commands_at_once_share_the_work(own_site: OwnSite) -> None:
 
 
 def test_cases_of_one_person_at_once_make_one_customer(own_site: OwnSite) -> None:
-    own_site.ask("UPDATE scalepoint_integration_connection SET phone_as_customer_number = true RETURNING id")
+    own_site.ask(
+        "UPDATE scalepoint_integration_defaultvalues SET phone_as_customer_number = true RETURNING connection_id"
+    )
     own_site.web()
     for number in range(1, 121):
         event = assignment(number)

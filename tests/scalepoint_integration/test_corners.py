@@ -114,17 +114,13 @@ def test_services_are_told_apart_and_brought_together(world: World) -> None:
 
 
 def test_the_templates_team_and_user_come_last(world: World) -> None:
-    template = world.connection.task_template
+    template = world.default_values.task_template
     assert template
-    template.team, world.connection.team = world.connection.team, None
-    world.connection.save()
-    chosen = defaults.resolve(replace_template(world.connection, template), world.nord)
+    template.team, world.default_values.team = world.default_values.team, None
+    world.default_values.save()
+    world.default_values.task_template = template
+    chosen = defaults.resolve(world.default_values, world.nord)
     assert (chosen.values["team"], chosen.origins["team"]) == (template.team, "task_template")
-
-
-def replace_template(connection: Connection, template: Any) -> Connection:
-    connection.task_template = template
-    return connection
 
 
 def test_facts_say_when_they_were_said() -> None:

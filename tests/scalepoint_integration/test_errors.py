@@ -30,6 +30,7 @@ from scalepoint_integration.errors import CATALOGUE, describe
 from scalepoint_integration.models import (
     Case,
     Connection,
+    DefaultValues,
     InboundEvent,
     Notice,
     OutboundEvent,
@@ -219,19 +220,19 @@ def company_off(site: Site) -> None:
 
 
 def template_off(site: Site) -> None:
-    template: Any = site.world.connection.task_template
+    template: Any = site.world.default_values.task_template
     template.active = False
     template.save()
 
 
 def twins(site: Site) -> None:
-    Connection.objects.update(phone_as_customer_number=True)
+    DefaultValues.objects.update(phone_as_customer_number=True)
     for name in ("Den ene", "Den anden"):
         Customer.objects.create(name=name, customer_number="00112233")
 
 
 def by_phone(site: Site) -> None:
-    Connection.objects.update(phone_as_customer_number=True)
+    DefaultValues.objects.update(phone_as_customer_number=True)
 
 
 def never(event: InboundEvent, payload: Any, now: Any) -> None:
@@ -249,7 +250,7 @@ def left(site: Site) -> Page:
 
 
 def long_name(site: Site) -> Page:
-    Connection.objects.update(case_name_template="[Skadetype]" * 10)
+    DefaultValues.objects.update(case_name_template="[Skadetype]" * 10)
     return noticed(site, merged(EVENT, {"case": {"damageType": "Vandskade " * 10}}), "SP-205")
 
 
@@ -355,7 +356,8 @@ def file_too_large(site: Site) -> Page:
 
 def fetching(site: Site, answer: Any, **state: str) -> Page:
     calling(site)
-    Connection.objects.update(poll=True, **state)
+    Connection.objects.update(poll=True)
+    PollerState.objects.update(**state)
     site.monkeypatch.setattr(poller, "_SOONEST", 0.0)
     site.monkeypatch.setattr(poller, "_wait", lambda seconds, stopped: None)
     site.scalepoint.expect_request(RECEIVE).respond_with_handler(answer)

@@ -59,7 +59,7 @@ def _busy() -> Office:
     world = make_world(phone_as_customer_number=True, company_name="Eksempel Byg ApS", contact_name="Mette")
     people()
     now = timezone.now()
-    world.connection.failure_recipients.add(get_user_model().objects.get(username="mette"))
+    world.default_values.failure_recipients.add(get_user_model().objects.get(username="mette"))
     damages = ("Vandskade", "Brandskade", "Stormskade", "Tyveri")
     for number in range(2, 9):
         event = assignment(

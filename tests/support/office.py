@@ -30,7 +30,7 @@ def make(world: World, number: str, **given: Any) -> Case:
             "facts": facts,
             "search_text": f"{number} jens {number}".lower(),
             "status": "in_progress",
-            "responsible": world.connection.responsible,
+            "responsible": world.default_values.responsible,
             **given,
         }
     )

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 
 from crm.models import CustomerType, InsuranceCompany, SecurityToken, Team
 from scalepoint_integration import queues
-from scalepoint_integration.models import Connection, InboundEvent
+from scalepoint_integration.models import Connection, DefaultValues, InboundEvent
 from scalepoint_integration.payloads.envelope import find_events, read_envelope
 from scalepoint_integration.receiving import store
 from scalepoint_integration.workqueue.drain import drain
@@ -29,29 +29,35 @@ class World:
     nord: InsuranceCompany
     syd: InsuranceCompany
 
+    @property
+    def default_values(self) -> DefaultValues:
+        return self.connection.default_values
 
-def make_world(**connection: Any) -> World:
-    """Fields of the connection may be set; by default the phone number is not the customer number."""
+
+def make_world(**fields: Any) -> World:
+    """Fields of the connection and of its default values may be set; by default the phone number is not the
+    customer number."""
     user = get_user_model().objects.create_user("mette", first_name="Mette", last_name="Eksempelsen", is_staff=True)
     team = Team.objects.create(name="Service")
     template = TaskTemplate.objects.create(name="Skade", description="Ring til kunden først.", days_to_deadline=5)
     for place, text in enumerate(("Ring", "Besigtig", "Tag billeder")):
         TaskTemplateItem.objects.create(template=template, position=place, text=text)
+    values = {
+        "team": team,
+        "responsible": user,
+        "task_template": template,
+        "customer_type": CustomerType.objects.create(name="Forsikring"),
+        "order_type": Dimension.objects.create(kind="order_type", name="Skadeordre"),
+        "phone_as_customer_number": False,
+    }
+    columns = {field.name for field in DefaultValues._meta.get_fields()}
+    values |= {name: fields.pop(name) for name in columns & fields.keys()}
     made = Connection.objects.create(
-        **{
-            "contract_number": CONTRACT,
-            "switch": "on",
-            "user_name": "invented-user",
-            "secret": SECRET,
-            "team": team,
-            "responsible": user,
-            "task_template": template,
-            "customer_type": CustomerType.objects.create(name="Forsikring"),
-            "order_type": Dimension.objects.create(kind="order_type", name="Skadeordre"),
-            "phone_as_customer_number": False,
-            **connection,
-        }
+        **{"contract_number": CONTRACT, "switch": "on", "user_name": "invented-user", "secret": SECRET, **fields}
     )
+    for name, value in values.items():
+        setattr(made.default_values, name, value)
+    made.default_values.save()
     nord = InsuranceCompany.objects.create(
         name="Nord Forsikring (eksempel)", alias="nordins", sub_alias="nordins-bolig"
     )

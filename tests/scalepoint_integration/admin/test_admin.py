@@ -27,8 +27,8 @@ PAGES = {"connection": 21, "case": 45, "inboundevent": 14, "refusal": 7}
 @pytest.fixture
 def filled(world: World) -> World:
     handle(world, *(assignment(number) for number in range(1, 29)))
-    world.connection.phone_as_customer_number = True
-    world.connection.save()
+    world.default_values.phone_as_customer_number = True
+    world.default_values.save()
     handle(world, merged(assignment(29), {"policyHolder": {"phoneNumber": None}}), {"eventType": "unheard_of"})
     for number in range(30):
         Refusal.objects.create(
@@ -152,7 +152,7 @@ def test_saving_writes_what_was_changed_and_nothing_else(world: World) -> None:
         pre_save.disconnect(poll, sender=Connection)
     saved = Connection.objects.get()
     assert (saved.switch, saved.poller_state.cursor) == ("paused", "of the poller")
-    assert saved.case_name_template == "Scalepoint: [SagsNummerIScalePoint]"
+    assert saved.default_values.case_name_template == "Scalepoint: [SagsNummerIScalePoint]"
     assert saved.history.latest().history_user.username == "ole"
 
 

@@ -98,7 +98,7 @@ def test_the_tabs_count_in_one_query_and_no_further_than_the_cap(
     with CaptureQueriesContext(
         database,
     ) as queries:
-        counts = caselist.tab_counts(world.connection.responsible)
+        counts = caselist.tab_counts(world.default_values.responsible)
     assert len(queries) == 1
     assert "LIMIT 3" in queries[0]["sql"]
     assert all(count.endswith("+") for count in counts.values())
@@ -132,7 +132,7 @@ def test_a_row_shows_what_the_office_looks_for(office: Client, world: World) -> 
     handle(world, assignment(1))
     ImagePull.objects.update(status="done")
     yesterday = timezone.localdate() - timedelta(days=1)
-    Case.objects.update(deadline=yesterday, is_test=True, responsible=world.connection.responsible)
+    Case.objects.update(deadline=yesterday, is_test=True, responsible=world.default_values.responsible)
     page = text(office)
     case = Case.objects.get()
     facts = case.known
@@ -331,7 +331,7 @@ def test_assigning_asks_for_whom_first(office: Client, world: World, cases: dict
     act(office, "assign", *chosen, apply="1", team=team.pk)
     assert set(Case.objects.filter(team=team).values_list("number", flat=True)) == {"new", "stuck"}
     cases["stuck"].refresh_from_db()
-    assert cases["stuck"].responsible == world.connection.responsible  # empty left it alone
+    assert cases["stuck"].responsible == world.default_values.responsible  # empty left it alone
     act(office, "assign", *chosen, apply="1", nobody="on")
     assert Case.objects.filter(team=team, responsible=None).count() == 2
 
@@ -379,12 +379,12 @@ def test_what_was_typed_is_text_everywhere(office: Client, world: World) -> None
 
 
 def test_events_that_failed_are_retried(office: Client, world: World) -> None:
-    world.connection.phone_as_customer_number = True
-    world.connection.save()
+    world.default_values.phone_as_customer_number = True
+    world.default_values.save()
     handle(world, merged(assignment(1), {"policyHolder": {"phoneNumber": None}}))
     assert numbers(office, failed="yes") == ["20310506-07"]
-    world.connection.phone_as_customer_number = False
-    world.connection.save()
+    world.default_values.phone_as_customer_number = False
+    world.default_values.save()
     page = act(office, "retry", Case.objects.get())
     assert "1 event is tried again now." in page.content.decode()
     assert InboundEvent.objects.get().status == "done"

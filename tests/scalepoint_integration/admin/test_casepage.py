@@ -76,8 +76,8 @@ def test_the_buttons_of_a_day(world: World) -> None:
     office, team = client_of(*OFFICE), Team.objects.create(name="Tag")
     assert "The case is yours." in press(office, "take")
     assert the_case().responsible == ole()
-    assert "Assigned to mette" in press(office, "assign", responsible=world.connection.responsible_id, team=team.pk)
-    assert (the_case().responsible, the_case().team) == (world.connection.responsible, team)
+    assert "Assigned to mette" in press(office, "assign", responsible=world.default_values.responsible_id, team=team.pk)
+    assert (the_case().responsible, the_case().team) == (world.default_values.responsible, team)
     press(office, "deadline", deadline="01-06-2031")
     assert str(the_case().deadline) == "2031-06-01"
     assert "The note is written." in press(office, "note", text="Ring mandag")
@@ -318,9 +318,9 @@ def test_who_else_looks(world: World) -> None:
     assert "is looking at this case too" not in page(office)
     assert "is looking at this case too" not in page(office)
     mette = Client()
-    world.connection.responsible.is_superuser = True
-    world.connection.responsible.save()
-    mette.force_login(world.connection.responsible)
+    world.default_values.responsible.is_superuser = True
+    world.default_values.responsible.save()
+    mette.force_login(world.default_values.responsible)
     assert "ole is looking at this case too" in page(mette)
     assert "mette is looking at this case too" in page(office)
 
@@ -351,8 +351,8 @@ def test_a_case_without_an_order_says_so(world: World) -> None:
 
 def test_a_case_that_waits_in_the_inbox(world: World) -> None:
     handle(world, assignment())
-    world.connection.new_cases = "inbox"
-    world.connection.save()
+    world.default_values.new_cases = "inbox"
+    world.default_values.save()
     Case.objects.update(status="new")
     case = the_case()
     case.services.update(task=None, applied={})

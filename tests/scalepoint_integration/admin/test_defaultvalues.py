@@ -12,7 +12,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from crm.models import Customer, Team
-from scalepoint_integration.models import Case, Connection, InboundEvent, PollerState, Service
+from scalepoint_integration.models import Case, Connection, DefaultValues, InboundEvent, PollerState, Service
 from tasks.models import Task, TaskTemplate
 from tests.support.forms import form
 from tests.support.world import World, assignment, handle, merged
@@ -35,7 +35,16 @@ def client_of(*permissions: str, superuser: bool = False, name: str = "ole") -> 
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
-    kept: tuple[type[models.Model], ...] = (Connection, Case, Service, Task, Customer, InboundEvent, Team)
+    kept: tuple[type[models.Model], ...] = (
+        Connection,
+        DefaultValues,
+        Case,
+        Service,
+        Task,
+        Customer,
+        InboundEvent,
+        Team,
+    )
     return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in kept}
 
 
@@ -67,7 +76,7 @@ def test_all_values_are_there_with_who_wins(world: World, office: Client) -> Non
     assert "Comes first, from the insurance company: Nord Forsikring (eksempel): Nords team." in page
     assert "Then this value. The customer&#x27;s own is used where this is empty." in page
     assert "[CaseNumber]" in page and "[PolicyNumber]" in page
-    Connection.objects.update(winner="customer")
+    DefaultValues.objects.update(winner="customer")
     assert "This value is used where the customer has none." in office.get(address(world)).content.decode()
 
 
@@ -131,7 +140,7 @@ def test_the_preview_follows_the_form_without_a_page(world: World, office: Clien
 
 def test_several_customers_and_no_number_are_told_in_words(world: World, office: Client) -> None:
     handle(world, assignment())
-    Connection.objects.update(phone_as_customer_number=True)
+    DefaultValues.objects.update(phone_as_customer_number=True)
     Customer.objects.bulk_create([Customer(name=name, customer_number="00112233") for name in "AB"])
     text = office.get(address(world)).content.decode()
     assert "»You are asked«" in text and "Several customers fit (00112233)." in text
@@ -147,14 +156,11 @@ def test_saving_keeps_who_and_why_and_touches_nothing_else(world: World, office:
     PollerState.objects.update(cursor="moved-meanwhile")
     change = {"new_cases": "inbox", "winner": "customer", "silence_days": "5", "failure_recipients": str(me.pk)}
     assert office.post(address(world), data | change | {"reason": "Vi vil se dem først"}).status_code == 302
-    saved = Connection.objects.get()
-    assert (saved.new_cases, saved.winner, saved.silence_days, saved.poller_state.cursor) == (
-        "inbox",
-        "customer",
-        5,
-        "moved-meanwhile",
-    )
-    assert (saved.secret, saved.team, saved.switch) == (world.connection.secret, world.connection.team, "on")
+    connection, saved = Connection.objects.get(), DefaultValues.objects.get()
+    assert (saved.new_cases, saved.winner, saved.silence_days) == ("inbox", "customer", 5)
+    assert (connection.secret, connection.switch) == (world.connection.secret, "on")
+    assert (saved.team, connection.poller_state.cursor) == (world.default_values.team, "moved-meanwhile")
+    assert connection.history.count() == 1
     assert list(saved.failure_recipients.all()) == [me]
     record = saved.history.latest()
     assert (record.history_user, record.history_change_reason) == (me, "Vi vil se dem først")
@@ -175,7 +181,7 @@ def test_what_does_not_hold_is_said_and_not_saved(
 ) -> None:
     if "responsible" in change:
         get_user_model().objects.filter(username="mette").update(is_active=False)
-        change = {"responsible": str(world.connection.responsible_id)}
+        change = {"responsible": str(world.default_values.responsible_id)}
         assert "The responsible user is no longer active." in office.get(address(world)).content.decode()
     data = form(office.get(address(world))) | {"winner": "customer"} | change
     before = everything()
@@ -186,16 +192,37 @@ def test_what_does_not_hold_is_said_and_not_saved(
 
 def test_reset_asks_first_and_keeps_who_you_are(world: World, office: Client) -> None:
     me = get_user_model().objects.get(username="ole")
-    Connection.objects.update(new_cases="inbox", case_name_template="[By]", company_name="Opdigtet ApS")
-    world.connection.failure_recipients.add(me)
+    DefaultValues.objects.update(new_cases="inbox", case_name_template="[By]")
+    Connection.objects.update(company_name="Opdigtet ApS")
+    world.default_values.failure_recipients.add(me)
     text = office.get(address(world, "reset")).content.decode()
-    assert "[By]" in text and "Service" in text and Connection.objects.get().new_cases == "inbox"
+    assert "[By]" in text and "Service" in text and DefaultValues.objects.get().new_cases == "inbox"
     assert office.post(address(world, "reset")).status_code == 302
-    row = Connection.objects.get()
-    assert (row.new_cases, row.team, row.responsible, row.company_name) == ("automatic", None, None, "Opdigtet ApS")
+    row, connection = DefaultValues.objects.get(), Connection.objects.get()
+    assert (row.new_cases, row.team, row.responsible) == ("automatic", None, None)
+    assert (connection.company_name, connection.switch) == ("Opdigtet ApS", "on")
     assert row.case_name_template == "Scalepoint: [SagsNummerIScalePoint]"
-    assert (row.switch, row.failure_recipients.get()) == ("on", me)
+    assert row.failure_recipients.get() == me
     assert row.history.latest().history_user == me
+
+
+def test_who_you_are_is_saved_on_the_connection_and_shown_among_the_changes(world: World, office: Client) -> None:
+    data = form(office.get(address(world))) | {"company_name": "Opdigtet ApS", "reason": "Nyt navn"}
+    assert office.post(address(world), data).status_code == 302
+    assert Connection.objects.get().company_name == "Opdigtet ApS"
+    record = Connection.history.latest()
+    assert (record.history_user.username, record.history_change_reason) == ("ole", "Nyt navn")
+    assert DefaultValues.history.latest().history_user is None  # of the world's making: nothing was changed there
+    assert "Nyt navn" in office.get(address(world)).content.decode()
+
+
+def test_the_history_page_tells_of_these_values(world: World, office: Client) -> None:
+    data = form(office.get(address(world))) | {"new_cases": "inbox"}
+    office.post(address(world), data)
+    text = office.get(reverse("admin:scalepoint_integration_defaultvalues_history", args=[world.connection.pk]))
+    assert "Put it in the inbox" in text.content.decode()
+    nobody = client_of("view_case", name="inga")
+    assert nobody.get(text.request["PATH_INFO"]).status_code == 403
 
 
 def test_who_may_only_look_sees_and_changes_nothing(world: World, office: Client) -> None:

@@ -20,7 +20,14 @@ from scalepoint_integration import errors, queues
 from scalepoint_integration.admin.event import CodeFilter
 from scalepoint_integration.events import EVENTS, MAKE_TASKS
 from scalepoint_integration.handling import run
-from scalepoint_integration.models import Case, Connection, EventAttempt, Heartbeat, InboundEvent, Refusal
+from scalepoint_integration.models import (
+    Case,
+    DefaultValues,
+    EventAttempt,
+    Heartbeat,
+    InboundEvent,
+    Refusal,
+)
 from scalepoint_integration.upkeep.sweep import sweep
 from scalepoint_integration.workqueue import PermanentError, RetryableError
 from scalepoint_integration.workqueue.drain import drain
@@ -92,7 +99,7 @@ def test_every_failed_try_is_a_row(world: World, settings: Settings) -> None:
 
 
 def test_a_person_is_needed_and_the_worker_that_died_are_tries_too(world: World) -> None:
-    Connection.objects.update(phone_as_customer_number=True)
+    DefaultValues.objects.update(phone_as_customer_number=True)
     [asks, lost] = handle(world, merged(EVENT, {"policyHolder": {"phoneNumber": None}}), {"eventType": "x"})
     InboundEvent.objects.filter(pk=lost.pk).update(status="pending", attempts=99, available_at=timezone.now())
     sweep()
@@ -168,7 +175,7 @@ def test_the_tabs_lead_to_the_three_lists_and_count(world: World, settings: Sett
 
 
 def test_the_filters_find_and_strange_ones_do_not_break(world: World) -> None:
-    Connection.objects.update(phone_as_customer_number=True)
+    DefaultValues.objects.update(phone_as_customer_number=True)
     no_phone = merged(EVENT, {"policyHolder": {"phoneNumber": None}})
     [asks], [other], [ignored] = (handle(world, each) for each in (no_phone, assignment(2), {"eventType": "unheard"}))
     client = client_of(VIEW)
@@ -258,9 +265,9 @@ def test_an_event_with_the_token_of_another_case_leads_to_that_case(world: World
 
 # ---- One event ----------------------------------------------------------------------------------------------------
 def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
-    assert world.connection.task_template
-    world.connection.task_template.active = False
-    world.connection.task_template.save()
+    assert world.default_values.task_template
+    world.default_values.task_template.active = False
+    world.default_values.task_template.save()
     [event, twin] = handle(world, EVENT, assignment(2))
     client = client_of(VIEW, "retry_event")
     assert reverse("admin:scalepoint_tasks_tasktemplate_changelist") not in shown(
@@ -274,8 +281,8 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     assert reverse("admin:scalepoint_tasks_tasktemplate_changelist") in page
     assert "Retry all 2 with this cause" in page
     assert "1 other event of this connection failed within the last day" in page
-    world.connection.task_template.active = True
-    world.connection.task_template.save()
+    world.default_values.task_template.active = True
+    world.default_values.task_template.save()
     assert client.post(url("same", event.pk)).status_code == 302
     drain(queues.EVENTS)
     assert set(InboundEvent.objects.values_list("status", flat=True)) == {"done"}
@@ -354,8 +361,8 @@ def test_an_event_without_a_number_makes_a_case_once(world: World) -> None:
 # ---- Running again ------------------------------------------------------------------------------------------------
 def test_running_again_asks_first_and_makes_a_new_line(world: World) -> None:
     [event] = handle(world, EVENT)
-    world.connection.case_name_template = "Ny: [Sagsnummer]"
-    world.connection.save()
+    world.default_values.case_name_template = "Ny: [Sagsnummer]"
+    world.default_values.save()
     before = InboundEvent.objects.values().get()
     client = client_of(VIEW, "replay_event")
     page = client.get(url("replay", event.pk)).content.decode()

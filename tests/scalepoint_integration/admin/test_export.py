@@ -52,7 +52,7 @@ def test_a_case_in_the_file_is_what_the_office_sees(office: Client, world: World
     ImagePull.objects.update(status="done")
     case = Case.objects.get()
     received = datetime(2031, 5, 6, 12, 5, tzinfo=timezone.get_current_timezone())
-    Case.objects.update(deadline=date(2031, 6, 7), responsible=world.connection.responsible, created_at=received)
+    Case.objects.update(deadline=date(2031, 6, 7), responsible=world.default_values.responsible, created_at=received)
     raw = content(act(office, "export_csv", case))
     assert raw.count(b"\r\n") == raw.count(b"\n") == 2
     (row,) = table(raw)

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from crm.history import entries
 from crm.models import SecurityToken, Team
-from scalepoint_integration.models import Case, Connection, DefaultValues
+from scalepoint_integration.models import Case, Connection, DefaultValues, Setup
 from tests.support.office import client_of, make
 from tests.support.world import NORD_TOKEN, SECRET, World
 
@@ -41,7 +41,7 @@ def case(world: World) -> Case:
 
 @pytest.fixture
 def mette(world: World) -> Any:
-    return world.connection.responsible
+    return world.default_values.responsible
 
 
 def test_it_says_who_changed_which_field_from_what_to_what_and_why(case: Case, mette: Any) -> None:
@@ -97,22 +97,43 @@ def test_the_admins_own_log_is_merged_and_tells_nothing_twice(world: World, case
 
 
 def test_a_page_that_stands_for_the_connection_shows_its_log_too(world: World, mette: Any) -> None:
-    defaults = DefaultValues.objects.get()
-    kind = ContentType.objects.get_for_model(DefaultValues, for_concrete_model=False)
+    setup = Setup.objects.get()
+    kind = ContentType.objects.get_for_model(Setup, for_concrete_model=False)
     LogEntry.objects.create(
-        user=mette, content_type=kind, object_id=defaults.pk, object_repr="x", action_flag=CHANGE, change_message="Nyt"
+        user=mette, content_type=kind, object_id=setup.pk, object_repr="x", action_flag=CHANGE, change_message="Nyt"
     )
     change(world.connection, mette, switch="paused", secret="another-invented-secret")
-    world.connection.failure_recipients.add(mette)
-    for row in (world.connection, defaults):
+    world.default_values.failure_recipients.add(mette)
+    for row in (world.connection, setup):
         found = entries(row)
         assert {entry.message for entry in found} == {"", "Nyt"}
-        changes = [(each.label, each.old, each.new) for entry in found for each in entry.changes]
-        assert changes == [
-            ("Who is told of errors", "–", "mette"),
-            ("Switch", "On", "On hold"),
-            ("Ends with", "tion", "cret"),
-        ]
+        changes = [(each.label, each.old, each.new) for entry in found if not entry.part for each in entry.changes]
+        assert changes == [("Switch", "On", "On hold"), ("Ends with", "tion", "cret")]
+
+
+def test_the_default_values_have_a_history_that_is_part_of_the_connections(
+    world: World, mette: Any, django_assert_num_queries: Any
+) -> None:
+    world.default_values.failure_recipients.add(mette)
+    change(world.default_values, mette, winner="customer")
+    newest = [
+        ("Which values win", "The default values for Scalepoint", "The customer's own values"),
+        ("Who is told of errors", "–", "mette"),
+    ]
+    for row, part in (
+        (world.default_values, ""),
+        (world.connection, f"Default values and customer rules {world.connection}"),
+    ):
+        found = [entry for entry in entries(row) if entry.changes][:2]
+        assert [(each.label, each.old, each.new) for entry in found for each in entry.changes] == newest
+        assert {entry.part for entry in found} == {part}
+    with CaptureQueriesContext(database) as few:
+        entries(world.connection)
+    change(world.default_values, mette, winner="scalepoint")
+    with django_assert_num_queries(len(few)):
+        entries(world.connection)
+    world.connection.delete()
+    assert str(DefaultValues.history.latest().instance)  # a feed may tell of it later
 
 
 def test_the_tokens_of_a_company_are_part_of_its_history_and_never_shown(world: World, mette: Any) -> None:

@@ -112,7 +112,7 @@ def test_switching_on_does_not_ask_when_all_is_ready(world: World, office: Clien
     settings.SCALEPOINT = {"PUBLIC_BASE_URL": "https://firma.example.com"}
     Heartbeat.objects.create(name="sweep", at=timezone.now() + timedelta(minutes=1))
     Connection.objects.update(switch="paused", server_name="s", user_name="u")
-    world.connection.failure_recipients.add(mette)
+    world.default_values.failure_recipients.add(mette)
     ScalepointMail.objects.create(connection=world.connection, how="sent", subject="s", body="b")
     asked = office.post(url("switch_on"), {"connection": world.connection.pk}).content.decode()
     assert asked.count("sp-check-text") == 1

@@ -2,7 +2,7 @@
 
 ``<case>.expected.json`` names the rows exactly by number (none where it says nothing), and of each the fields that
 matter, amounts as text. ``given`` sets the scene:
-fields of the connection, the insurer, the template or the responsible user; customers that exist; events that came
+fields of the default values, the insurer, the template or the responsible user; customers that exist; events that came
 before; whose proof it was ("sender": "syd", or "connection" for the connection's own secret).
 """
 
@@ -91,10 +91,10 @@ def test_fixture(world: World, path: Path) -> None:
 
 def set_the_scene(world: World, given: dict[str, Any]) -> None:
     rows = {
-        "connection": world.connection,
+        "default_values": world.default_values,
         "insurer": world.nord,
-        "template": world.connection.task_template,
-        "responsible": world.connection.responsible,
+        "template": world.default_values.task_template,
+        "responsible": world.default_values.responsible,
     }
     for name, row in rows.items():
         for field, value in given.get(name, {}).items():

@@ -140,8 +140,8 @@ def test_every_order_of_the_same_moment_ends_the_same(world: World) -> None:
 
 
 def test_every_order_around_a_case_that_needs_a_person_ends_the_same(world: World) -> None:
-    world.connection.task_template.active = False
-    world.connection.task_template.save()
+    world.default_values.task_template.active = False
+    world.default_values.task_template.save()
     found = {}
     for order in itertools.permutations([REQUEST, closed(10), reopened(11)]):
         with transaction.atomic():

@@ -10,7 +10,7 @@ from crm.models import Customer, InsuranceCompany, Team
 from scalepoint_integration import queues
 from scalepoint_integration.adapter import Adapter
 from scalepoint_integration.handling import defaults, run
-from scalepoint_integration.models import Case, Connection, ImagePull, InboundEvent, Service
+from scalepoint_integration.models import Case, DefaultValues, ImagePull, InboundEvent, Service
 from scalepoint_integration.payloads.assignment import CaseFacts, parse
 from scalepoint_integration.payloads.envelope import find_events, read_envelope
 from scalepoint_integration.receiving import store
@@ -23,7 +23,7 @@ NO_PHONE = merged(EVENT, {"policyHolder": {"phoneNumber": None, "mobileNumber": 
 
 
 def rules(world: World, **fields: Any) -> None:
-    Connection.objects.filter(pk=world.connection.pk).update(**fields)
+    DefaultValues.objects.filter(pk=world.connection.pk).update(**fields)
     world.connection.refresh_from_db()
 
 
@@ -104,7 +104,7 @@ def test_who_wins(world: World, winner: str, own: bool, expected: tuple[str, str
     customer = Customer.objects.create(name="Inga", team=Team.objects.create(name="Kundens"))
     if own:
         world.nord.team = Team.objects.create(name="Selskabets")
-    chosen = defaults.resolve(world.connection, world.nord, customer)
+    chosen = defaults.resolve(world.default_values, world.nord, customer)
     assert (chosen.values["team"].name, chosen.origins["team"]) == expected
 
 
@@ -119,8 +119,8 @@ def test_a_customers_own_responsible_wins_on_the_task_and_who_left_is_passed_ove
     own.is_active = False
     own.save()
     customer.refresh_from_db()
-    chosen = defaults.resolve(world.connection, world.nord, customer)
-    assert chosen.values["responsible"] == world.connection.responsible
+    chosen = defaults.resolve(world.default_values, world.nord, customer)
+    assert chosen.values["responsible"] == world.default_values.responsible
     assert chosen.notices == ("SP-202",)
 
 
@@ -137,7 +137,7 @@ def test_without_a_phone_number_each_case_gets_a_customer_of_its_own(world: Worl
     rules(world, phone_as_customer_number=True, no_phone="new")
     handle(world, NO_PHONE, merged(assignment(2), {"policyHolder": {"phoneNumber": None}}))
     assert Customer.objects.count() == 2
-    rule = defaults.customer_rule(world.connection, world.nord)
+    rule = defaults.customer_rule(world.default_values, world.nord)
     assert Adapter().find_customers(_facts(), world.nord, rule) == []
 
 

@@ -41,13 +41,13 @@ def counted(event: InboundEvent, payload: Any, now: Any) -> None:
 
 
 def test_a_duplicate_of_a_failed_event_is_tried_again(world: World) -> None:
-    world.connection.phone_as_customer_number = True
-    world.connection.save()
+    world.default_values.phone_as_customer_number = True
+    world.default_values.save()
     no_phone = merged(EVENT, {"policyHolder": {"phoneNumber": None}})
     [event] = handle(world, no_phone)
     assert (event.status, event.error_code) == ("failed", "SP-204")
-    world.connection.phone_as_customer_number = False
-    world.connection.save()
+    world.default_values.phone_as_customer_number = False
+    world.default_values.save()
     [again] = handle(world, no_phone)
     assert (again.pk, again.status) == (event.pk, "done")
     assert Task.objects.count() == 1
@@ -103,8 +103,8 @@ def test_on_hold_nothing_is_made_until_it_is_switched_on(world: World) -> None:
 
 
 def test_what_a_person_put_right_takes_the_waiting_events_along(world: World) -> None:
-    world.connection.phone_as_customer_number = True
-    world.connection.save()
+    world.default_values.phone_as_customer_number = True
+    world.default_values.save()
     twins = [Customer.objects.create(name=name, customer_number="00112233") for name in ("Den ene", "Den anden")]
     later = merged(EVENT, {"eventType": "repair_updated", "timestamp": "2031-05-07T00:00:00Z"})
     rows = handle(world, EVENT, later)

@@ -63,8 +63,8 @@ def state() -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("phone_as_customer_number", [False, True])
 def test_every_order_of_a_story_ends_the_same(world: World, phone_as_customer_number: bool) -> None:
-    world.connection.phone_as_customer_number = phone_as_customer_number
-    world.connection.save()
+    world.default_values.phone_as_customer_number = phone_as_customer_number
+    world.default_values.save()
     ends = {}
     for order in itertools.permutations(range(len(STORY))):
         with transaction.atomic():

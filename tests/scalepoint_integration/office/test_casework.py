@@ -43,8 +43,8 @@ def last_history(case: Case) -> Any:
 
 def ask_for_customer(world: World) -> Case:
     """A case that waits because two customers fit."""
-    world.connection.phone_as_customer_number = True
-    world.connection.save()
+    world.default_values.phone_as_customer_number = True
+    world.default_values.save()
     number = "00112233"
     Customer.objects.create(name="Kim", customer_number=number)
     Customer.objects.create(name="Kim to", customer_number=number)
@@ -120,8 +120,8 @@ def test_a_new_customer_though_others_fit(world: World, ole: Any) -> None:
 
 
 def test_a_new_customer_without_a_phone(world: World, ole: Any) -> None:
-    world.connection.phone_as_customer_number = True
-    world.connection.save()
+    world.default_values.phone_as_customer_number = True
+    world.default_values.save()
     handle(world, merged(assignment(), {"policyHolder": {"phoneNumber": None, "mobileNumber": None}}))
     assert the_case().problem_code == "SP-204"
     casework.choose_customer(the_case(), ole, None)
@@ -352,8 +352,8 @@ def test_a_customer_with_other_work_keeps_the_name(world: World, ole: Any) -> No
 
 
 def test_the_company_as_customer_is_no_person(world: World, ole: Any) -> None:
-    world.connection.customer_is = "insurer"
-    world.connection.save()
+    world.default_values.customer_is = "insurer"
+    world.default_values.save()
     handle(world, assignment())
     anonymise(the_case(), ole)
     assert InsuranceCompany.objects.get(pk=world.nord.pk).customer == Customer.objects.get()

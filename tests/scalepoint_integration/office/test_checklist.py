@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from crm.models import Customer, CustomerType, InsuranceCompany, SecurityToken
-from scalepoint_integration.models import Case, Connection, Heartbeat, InboundEvent, ScalepointMail
+from scalepoint_integration.models import Case, Connection, DefaultValues, Heartbeat, InboundEvent, ScalepointMail
 from scalepoint_integration.office.checklist import Row, Status, holding_back, message_to_it, rows
 from scalepoint_integration.upkeep.sweep import sweep
 from tests.support.world import World, assignment, handle
@@ -34,12 +34,12 @@ def ready(world: World, settings: Settings) -> World:
     """Everything is as it should be."""
     settings.SCALEPOINT = {"PUBLIC_BASE_URL": PUBLIC}
     settings.ALLOWED_HOSTS = ["firma.example.com"]
-    connection, mette = world.connection, world.connection.responsible
+    connection, mette = world.connection, world.default_values.responsible
     Connection.objects.filter(pk=connection.pk).update(server_name="sp.example", user_name="firma")
     connection.refresh_from_db()
     assert mette is not None
     get_user_model().objects.filter(pk=mette.pk).update(email="mette@firma.example")
-    connection.failure_recipients.add(mette)
+    world.default_values.failure_recipients.add(mette)
     ScalepointMail.objects.create(connection=connection, how="sent", subject="s", body="b", sent_by=mette)
     handle(world, assignment(1), assignment(2))
     test, _real = InboundEvent.objects.order_by("pk")
@@ -56,7 +56,7 @@ def row_of(world: World, key: str, base: str = PUBLIC + "/", now: datetime | Non
 
 
 def test_all_ten_are_ready(ready: World, django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
-    connection = Connection.objects.get(pk=ready.connection.pk)
+    connection = Connection.objects.select_related("default_values").get(pk=ready.connection.pk)
     with django_assert_max_num_queries(11):
         found = rows(connection, timezone.now(), "https://elsewhere.example/")
     assert [row.key for row in found] == KEYS
@@ -125,7 +125,7 @@ def test_address_needs_the_background_job(ready: World) -> None:
 
 def test_default_values(ready: World) -> None:
     assert row_of(ready, "default_values").proof == "Team: Service · Responsible: mette · Template: Skade"
-    template = ready.connection.task_template
+    template = ready.default_values.task_template
     assert template is not None
     template.active = False
     template.save()
@@ -136,15 +136,15 @@ def test_default_values(ready: World) -> None:
     template.save()
     get_user_model().objects.update(is_active=False)
     assert "mette is not active any more" in row_of(ready, "default_values").problems[0]
-    Connection.objects.update(responsible=None, team=None)
+    DefaultValues.objects.update(responsible=None, team=None)
     assert "nobody would get" in row_of(ready, "default_values").problems[0]
-    Connection.objects.update(task_template=None)
+    DefaultValues.objects.update(task_template=None)
     assert len(row_of(ready, "default_values").problems) == 2
 
 
 def test_customer_rules(ready: World) -> None:
     assert row_of(ready, "customer_rules").status == Status.DONE
-    Connection.objects.update(customer_type=None)
+    DefaultValues.objects.update(customer_type=None)
     assert row_of(ready, "customer_rules").status == Status.MISSING
     assert row_of(ready, "customer_rules").problems == ("No customer type is chosen for new customers.",)
     Customer.objects.update(customer_type=None)

@@ -44,7 +44,7 @@ def company(world: World) -> Connection:
 
 def send(connection: Connection, **changes: Any) -> ScalepointMail:
     values = {"recipient": TO, "subject": "Integration", "body": "Hej", "now": timezone.now(), **changes}
-    return mail.send(connection, connection.responsible, **values)
+    return mail.send(connection, connection.default_values.responsible, **values)
 
 
 def test_the_words(company: Connection) -> None:
@@ -61,7 +61,7 @@ def test_the_words(company: Connection) -> None:
 
 
 def test_it_leaves_and_is_logged(company: Connection) -> None:
-    mette = company.responsible
+    mette = company.default_values.responsible
     assert mette is not None
     mette.email = "mette@firma.example"
     row = send(company, body="Hej\nmed dig")
@@ -135,7 +135,7 @@ def test_no_secret_gets_into_it(company: Connection, number: int) -> None:
         with pytest.raises(mail.MailRefused, match="Nothing was sent"):
             send(company, **text)
     with pytest.raises(mail.MailRefused) as refused:
-        mail.sent_outside(company, company.responsible, "", "Emne", f"x{secret}x")
+        mail.sent_outside(company, company.default_values.responsible, "", "Emne", f"x{secret}x")
     assert secret not in str(refused.value)
     assert not outbox.outbox
     assert not ScalepointMail.objects.exists()

@@ -46,7 +46,7 @@ PAGES = {
     "scalepoint_integration.notice": "a---",
     "scalepoint_integration.overview": "r---",
     "scalepoint_integration.setup": "a---",
-    "scalepoint_integration.defaultvalues": "a---",
+    "scalepoint_integration.defaultvalues": "a-a-",
     "scalepoint_integration.testcase": "a---",
 }
 # Permissions beside those of the models, and the lowest role that has each.
@@ -137,6 +137,14 @@ def addresses(page: Any) -> Iterator[str]:
             continue
 
 
+def address_of(name: str, *args: Any) -> str:
+    """ "" where the page has no such address."""
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        return ""
+
+
 def test_the_table_names_every_page() -> None:
     registered = {model._meta.label_lower for model in admin.site._registry if model._meta.app_label in APPS}
     assert registered - {"scalepoint_integration.usersettings"} <= set(PAGES)
@@ -157,9 +165,11 @@ def test_who_opens_which_page(filled: World, role: str) -> None:
         assert shown.status_code == (200 if may(role, view) else 403), label
         saves = b'name="_save"' in shown.content
         assert saves == may(role, change), f"{role} {label}"
-        assert client.get(reverse(f"{name}_add")).status_code == (200 if may(role, add) else 403), label
-        asked = client.get(reverse(f"{name}_delete", args=[number])).status_code
-        assert asked == (200 if may(role, delete) else 403), label
+        for lowest, address in ((add, address_of(f"{name}_add")), (delete, address_of(f"{name}_delete", number))):
+            if address:
+                assert client.get(address).status_code == (200 if may(role, lowest) else 403), address
+            else:
+                assert lowest == "-", label
 
 
 @pytest.mark.parametrize("role", LADDER)
@@ -199,11 +209,11 @@ def test_posts_to_forms_that_are_not_theirs_are_refused(filled: World, role: str
         name = f"admin:{label.replace('.', '_')}"
         number = page.model._default_manager.order_by("pk").values_list("pk", flat=True)[0]
         for lowest, where, sent in (
-            (add, reverse(f"{name}_add"), {}),
+            (add, address_of(f"{name}_add"), {}),
             (change, reverse(f"{name}_change", args=[number]), {"name": "x"}),
-            (delete, reverse(f"{name}_delete", args=[number]), {"post": "yes"}),
+            (delete, address_of(f"{name}_delete", number), {"post": "yes"}),
         ):
-            if not may(role, lowest):
+            if where and not may(role, lowest):
                 assert client.post(where, sent).status_code == 403, where
     assert everything() == before
 

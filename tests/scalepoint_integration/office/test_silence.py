@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scalepoint_integration.checks import check_settings
-from scalepoint_integration.models import Connection
+from scalepoint_integration.models import Connection, DefaultValues
 from scalepoint_integration.office import silence
 from scalepoint_integration.office.silence import Silence, silent
 from tests.scalepoint_integration.office.test_figures import COPENHAGEN, NOW, make_case, make_event
@@ -59,11 +59,13 @@ def test_who_never_sent_much_is_not_missed(world: World) -> None:
     assert silent(world.connection, NOW) == []
 
 
-@pytest.mark.parametrize("change", [{"silence_days": None}, {"switch": "off"}])
-def test_nobody_is_told_of_silence_who_does_not_want_it(world: World, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("model", "change"), [(DefaultValues, {"silence_days": None}), (Connection, {"switch": "off"})]
+)
+def test_nobody_is_told_of_silence_who_does_not_want_it(world: World, model: Any, change: dict[str, Any]) -> None:
     sends(world, *every_weekday(date(2026, 3, 2)))
     assert len(silent(world.connection, NOW)) == 1
-    Connection.objects.update(**change)
+    model.objects.update(**change)
     assert silent(Connection.objects.get(), NOW) == []
 
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from crm.models import Team
 from scalepoint_integration import queues
 from scalepoint_integration.handling import run
-from scalepoint_integration.models import Case, Connection, InboundEvent, Notice, UserSettings
+from scalepoint_integration.models import Case, Connection, DefaultValues, InboundEvent, Notice, UserSettings
 from scalepoint_integration.office import casework
 from scalepoint_integration.sending import notifications
 from scalepoint_integration.upkeep.watch import watch
@@ -35,7 +35,7 @@ def told(world: World) -> World:
     user = get_user_model()
     user.objects.update(email="mette@kontor.example")
     ida = user.objects.create_user("ida", "ida@kontor.example", is_staff=True)
-    world.connection.failure_recipients.add(ida)
+    world.default_values.failure_recipients.add(ida)
     return world
 
 
@@ -75,7 +75,7 @@ def test_a_new_case_is_told_once_to_who_is_responsible(told: World, settings: Se
 
 @pytest.mark.django_db
 def test_a_case_that_nobody_is_responsible_for_is_told_to_its_team(told: World) -> None:
-    Connection.objects.update(responsible=None)
+    DefaultValues.objects.update(responsible=None)
     team = Team.objects.get()
     user = get_user_model()
     for name, wish in (("per", True), ("pia", False)):
@@ -215,7 +215,7 @@ def test_the_job_tells_of_a_silence_once(told: World) -> None:
 
 @pytest.mark.django_db
 def test_a_case_that_waits_in_the_inbox_is_told_once(told: World) -> None:
-    Connection.objects.update(new_cases="inbox")
+    DefaultValues.objects.update(new_cases="inbox")
     handle(told, assignment(), merged(assignment(), {"correlationId": "again"}))
     case = Case.objects.get()
     assert (case.status, case.services.get().task) == ("new", None)
