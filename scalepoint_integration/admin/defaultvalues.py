@@ -232,7 +232,7 @@ class DefaultValuesAdmin(PageAdmin, HistoryAdmin):
                 self._save(request, form, company)
                 return HttpResponseRedirect(_address("change", pk))
             table = self._table(request, saved, edited) if "_try" in looks else None
-        shown = _previews(request, edited if valid or data is None else saved, 1)
+        shown = _previews(request, edited if valid else saved, 1)
         context = {
             "connection": saved.connection,
             "form": form,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -54,6 +55,17 @@ def test_a_duplicate_of_a_failed_event_is_tried_again(world: World) -> None:
     [after] = handle(world, no_phone)
     assert (after.attempts, after.claims) == (1, 2)  # done is left alone
     assert Task.objects.count() == 1
+
+
+def test_the_default_values_are_read_with_the_connection_of_a_batch(world: World) -> None:
+    receive(world, assignment(1), assignment(2))
+    with CaptureQueriesContext(connection) as queries:
+        drain(queues.EVENTS)
+    assert Task.objects.count() == 2
+    table = '"scalepoint_integration_defaultvalues"'
+    read = [query["sql"] for query in queries if table in query["sql"]]
+    assert read
+    assert not [sql for sql in read if f"FROM {table}" in sql]  # in one join, and not once more for each event
 
 
 def test_a_failing_handler_leaves_nothing_and_comes_again(world: World, settings: Settings) -> None:
