@@ -42,8 +42,8 @@ class DefaultValues(models.Model):
         INSURER = "insurer", _("The insurance company")
 
     class NewCases(models.TextChoices):
-        AUTOMATIC = "automatic", _("Make the task by itself")
-        INBOX = "inbox", _("Put it in the inbox, and a person makes the task")
+        AUTOMATIC = "automatic", _("Create the task automatically")
+        INBOX = "inbox", _("Put it in the inbox for a person to create the task")
 
     class Winner(models.TextChoices):
         SCALEPOINT = "scalepoint", _("The default values for Scalepoint")
@@ -51,7 +51,7 @@ class DefaultValues(models.Model):
 
     class NoPhone(models.TextChoices):
         ASK = "ask", _("Ask me")
-        NEW = "new", _("Always make a new customer")
+        NEW = "new", _("Always create a new customer")
 
     connection = models.OneToOneField(
         "scalepoint_integration.Connection",
@@ -60,13 +60,13 @@ class DefaultValues(models.Model):
         related_name="default_values",
         verbose_name=_("connection"),
     )
-    new_cases = models.CharField(_("when a case comes"), max_length=10, choices=NewCases, default=NewCases.AUTOMATIC)
+    new_cases = models.CharField(_("when a case arrives"), max_length=10, choices=NewCases, default=NewCases.AUTOMATIC)
     winner = models.CharField(
         _("which values win"),
         max_length=10,
         choices=Winner,
         default=Winner.SCALEPOINT,
-        help_text=_("What an insurance company has of its own always wins over both."),
+        help_text=_("Values set on an insurance company always override both."),
     )
     customer_is = models.CharField(
         _("the customer on a case is"), max_length=15, choices=CustomerIs, default=CustomerIs.POLICYHOLDER
@@ -75,7 +75,8 @@ class DefaultValues(models.Model):
         _("use the phone number as customer number"),
         default=True,
         help_text=_(
-            "A customer with that number is used; if there is none, one is made. If there are several, you are asked."
+            "If one customer has that number, that customer is used. If none has it, a customer is created. If "
+            "several have it, you are asked."
         ),
     )
     no_phone = models.CharField(_("when there is no phone number"), max_length=5, choices=NoPhone, default=NoPhone.ASK)
@@ -125,14 +126,17 @@ class DefaultValues(models.Model):
         settings.AUTH_USER_MODEL,
         blank=True,
         related_name="+",
-        verbose_name=_("who is told of errors"),
+        verbose_name=_("who is notified of errors"),
     )
     silence_days = models.PositiveSmallIntegerField(
         _("working days of silence"),
         null=True,
         blank=True,
         default=3,
-        help_text=_("You are told when an insurance company has sent nothing for so long. Empty: never."),
+        help_text=_(
+            "You are notified when an insurance company has sent nothing for this many working days. Leave empty to "
+            "turn this off."
+        ),
     )
 
     objects = DefaultValuesManager()

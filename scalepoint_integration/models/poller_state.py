@@ -23,8 +23,8 @@ class PollerState(models.Model):
 
     class Meta:
         default_permissions = ()  # nobody edits it
-        verbose_name = _("how fetching goes")
-        verbose_name_plural = _("how fetching goes")
+        verbose_name = _("fetch status")
+        verbose_name_plural = _("fetch status")
 
     def __str__(self) -> str:
         return str(self.connection)

@@ -74,17 +74,17 @@ def test_events_are_named_in_words(world: World) -> None:
 def test_the_buttons_of_a_day(world: World) -> None:
     handle(world, assignment())
     office, team = client_of(*OFFICE), Team.objects.create(name="Tag")
-    assert "The case is yours." in press(office, "take")
+    assert "The case was assigned to you." in press(office, "take")
     assert the_case().responsible == ole()
     assert "Assigned to mette" in press(office, "assign", responsible=world.default_values.responsible_id, team=team.pk)
     assert (the_case().responsible, the_case().team) == (world.default_values.responsible, team)
     press(office, "deadline", deadline="01-06-2031")
     assert str(the_case().deadline) == "2031-06-01"
-    assert "The note is written." in press(office, "note", text="Ring mandag")
+    assert "The note was saved." in press(office, "note", text="Ring mandag")
     assert OfficeNote.objects.get().author == ole()
-    assert "1 image is fetched again now." not in press(office, "images")
+    assert "1 image is being fetched again." not in press(office, "images")
     ImagePull.objects.update(status="failed", error_code="SP-301")
-    assert "1 image is fetched again now." in press(office, "images")
+    assert "1 image is being fetched again." in press(office, "images")
     assert ImagePull.objects.get().status == "pending"
 
 
@@ -92,7 +92,7 @@ def test_a_customer_is_chosen_where_it_is_asked(world: World) -> None:
     ask_for_customer(world)
     office = client_of(*OFFICE)
     shown = page(office)
-    assert "Several customers fit" in shown and "Kim to" in shown and "Make a new customer" in shown
+    assert "Several customers fit" in shown and "Kim to" in shown and "Create a new customer" in shown
     assert "Choose one of the customers." in press(office, "customer", customer="999999")
     assert Task.objects.count() == 0
     chosen = Customer.objects.get(name="Kim to")
@@ -158,10 +158,10 @@ def test_closing_asks_first(world: World) -> None:
     assert the_case().status == "in_progress"
     assert "Reason: This field is required." in press(office, "close", confirmed="yes")
     assert the_case().status == "in_progress"
-    assert "The case is closed." in press(office, "close", confirmed="yes", reason="Fortrudt")
+    assert "The case was closed." in press(office, "close", confirmed="yes", reason="Fortrudt")
     assert (the_case().status, Task.objects.get().status) == ("closed", "done")
     assert "Fortrudt" in page(office)
-    assert "The case is open again." in press(office, "reopen")
+    assert "The case was reopened." in press(office, "reopen")
     assert (the_case().status, Task.objects.get().status) == ("in_progress", "in_progress")
 
 
@@ -235,7 +235,7 @@ def test_a_payment_and_an_invoice_are_shown_before_they_leave(world: World) -> N
     assert "1250.50" in asked and "Opdigtet Tag ApS" in asked
     assert OutboundEvent.objects.count() == 1
     for _each in range(2):
-        assert "The invoice goes to Scalepoint." in press(office, "invoice", confirmed="yes", **bill)
+        assert "The invoice will be sent to Scalepoint." in press(office, "invoice", confirmed="yes", **bill)
     sent = OutboundEvent.objects.get(kind="expense").facts["expense"]
     assert (sent["number"], sent["items"]) == ("F-1", [{"title": "Tagsten", "amount": 1250.5}])
     assert sent["date"].startswith("2031-06-01")
@@ -321,8 +321,8 @@ def test_who_else_looks(world: World) -> None:
     world.default_values.responsible.is_superuser = True
     world.default_values.responsible.save()
     mette.force_login(world.default_values.responsible)
-    assert "ole is looking at this case too" in page(mette)
-    assert "mette is looking at this case too" in page(office)
+    assert "ole is also looking at this case" in page(mette)
+    assert "mette is also looking at this case" in page(office)
 
 
 @pytest.mark.parametrize("code", CATALOGUE)
@@ -334,8 +334,8 @@ def test_every_problem_is_told_with_its_choices(world: World, code: str) -> None
     what = CATALOGUE[code].what.split("%")[0].split("“")[0].strip()
     assert escape(what) in shown
     wanted = {
-        "SP-203": "Use the chosen one",
-        "SP-204": "Make a new customer",
+        "SP-203": "Use the selected customer",
+        "SP-204": "Create a new customer",
         "SP-111": "Use this company",
         "SP-118": "Open the insurance company",
         "SP-201": "Open the default values",
@@ -358,7 +358,7 @@ def test_a_case_that_waits_in_the_inbox(world: World) -> None:
     case.services.update(task=None, applied={})
     Task.objects.all().delete()
     office = client_of(*OFFICE)
-    assert "The case waits for you" in page(office)
+    assert "The case is waiting for you" in page(office)
     assert "The case is made as task" in press(office, "make")
     assert the_case().approved_at and Task.objects.count() == 1
 

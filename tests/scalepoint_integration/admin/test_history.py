@@ -58,7 +58,7 @@ def test_it_says_who_changed_which_field_from_what_to_what_and_why(case: Case, m
     assert (closed.user, closed.reason, made.did, made.user) == (mette, "Kunden fortrød", "Added", None)
     assert newest.at > closed.at > made.at
     text = page_of(client_of("view_case"), case).content.decode()
-    for shown in ("<strong>Status</strong>: from In progress to Closed", "Kunden fortrød", "mette", "The program"):
+    for shown in ("<strong>Status</strong>: from In progress to Closed", "Kunden fortrød", "mette", "The system"):
         assert shown in text
 
 
@@ -108,7 +108,7 @@ def test_a_page_that_stands_for_the_connection_shows_its_log_too(world: World, m
         found = entries(row)
         assert {entry.message for entry in found} == {"", "Nyt"}
         changes = [(each.label, each.old, each.new) for entry in found if not entry.part for each in entry.changes]
-        assert changes == [("Switch", "On", "On hold"), ("Ends with", "tion", "cret")]
+        assert changes == [("Switch", "On", "Paused"), ("Ends with", "tion", "cret")]
 
 
 def test_the_default_values_have_a_history_that_is_part_of_the_connections(
@@ -118,7 +118,7 @@ def test_the_default_values_have_a_history_that_is_part_of_the_connections(
     change(world.default_values, mette, winner="customer")
     newest = [
         ("Which values win", "The default values for Scalepoint", "The customer's own values"),
-        ("Who is told of errors", "–", "mette"),
+        ("Notifications of errors", "–", "mette"),
     ]
     for row, part in (
         (world.default_values, ""),

@@ -78,7 +78,7 @@ def test_the_list_says_what_was_refused_today_and_what_is_missing(world: World, 
     SecurityToken.objects.filter(company=world.syd).update(expires_at=timezone.now())
     response = office.get(LIST)
     text = response.content.decode()
-    assert "4 tries with an unknown token were refused today." in text and "Token is missing" in text
+    assert "4 requests with an unknown token were refused today." in text and "Token is missing" in text
     refused = office.get(response.context["unknown"]["address"])
     assert refused.status_code == 200 and refused.context["cl"].result_count == 5
     InsuranceCompany.objects.all().delete()
@@ -88,7 +88,11 @@ def test_the_list_says_what_was_refused_today_and_what_is_missing(world: World, 
 def test_the_page_shows_what_is_inherited_and_what_came(world: World, office: Client) -> None:
     handle(world, assignment())
     text = office.get(page(world)).content.decode()
-    assert "Empty inherits: mette" in text and "Empty inherits: Service" in text and "Empty inherits: Skade" in text
+    assert (
+        "Leave empty to use the default value: mette" in text
+        and "Leave empty to use the default value: Service" in text
+        and "Leave empty to use the default value: Skade" in text
+    )
     assert "Latest 10 events" in text and "20310506-07" in text and NORD_TOKEN not in text
     for address in (f"?insurer__id__exact={world.nord.pk}",):
         assert text.count(address) == 2

@@ -90,7 +90,7 @@ def test_switching_on_asks_while_something_is_missing(world: World, office: Clie
     sent = {"connection": world.connection.pk}
     asked = office.post(url("switch_on"), sent)
     assert asked.status_code == 200
-    assert "Switch on all the same" in asked.content.decode()
+    assert "Turn on anyway" in asked.content.decode()
     assert "The first real case" not in asked.content.decode()
     assert Connection.objects.get().switch == "paused"
 
@@ -102,7 +102,7 @@ def test_switching_on_asks_while_something_is_missing(world: World, office: Clie
     before = connection.history.count()
     office.post(url("switch_on"), sent | {"confirmed": "1"})
     assert connection.history.count() == before
-    assert "Switch on" not in office.get(url()).content.decode()
+    assert "Turn on" not in office.get(url()).content.decode()
 
 
 def test_switching_on_does_not_ask_when_all_is_ready(world: World, office: Client, settings: Settings) -> None:
@@ -116,7 +116,7 @@ def test_switching_on_does_not_ask_when_all_is_ready(world: World, office: Clien
     ScalepointMail.objects.create(connection=world.connection, how="sent", subject="s", body="b")
     asked = office.post(url("switch_on"), {"connection": world.connection.pk}).content.decode()
     assert asked.count("sp-check-text") == 1
-    assert "A test case came all the way through" in asked
+    assert "A test case has been completed" in asked
     assert Connection.objects.get().switch == "paused"
 
     Connection.objects.update(switch="on")
@@ -169,7 +169,7 @@ def known(world: World) -> Connection:
 def test_preview_send_and_read_again(known: Connection, office: Client) -> None:
     sent = LETTER | {"connection": str(known.pk), "language": "da", "body": "Hej <b>Scalepoint</b>"}
     preview = office.post(url("mail"), sent | {"do": "preview"}).content.decode()
-    assert "So it will look" in preview
+    assert "This is how it will look" in preview
     assert "Hej &lt;b&gt;Scalepoint&lt;/b&gt;" in preview
     assert "mailto:integration@scalepoint.example?" in preview
     assert not outbox.outbox
