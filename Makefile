@@ -25,8 +25,8 @@ test: $(READY_VENV) ## the tests, with coverage; ARGS="-k name -n 0"
 
 # What a change breaks most often: the tables and documents, the payloads, what an event does, the queue, the endpoint.
 QUICK := tests/test_docs.py tests/test_translations.py $(addprefix tests/scalepoint_integration/, \
-	test_architecture.py test_catalogue.py test_schemas.py payloads test_fixtures.py test_followup.py \
-	test_inbox.py test_workqueue.py api/test_inside.py) tests/crm/test_services.py tests/tasks
+	test_architecture.py test_errors.py test_tables.py test_queues.py payloads handling/test_followup.py \
+	handling/test_run.py receiving/test_store.py workqueue receiving/test_inside.py) tests/crm/test_services.py tests/tasks
 test-quick: $(READY_VENV) ## the tests that a change breaks most often, in less than a minute; ARGS=...
 	@$(RUN) pytest -q -n 2 $(QUICK) $(ARGS)
 

@@ -28,54 +28,56 @@ class EventType:
 
 
 _ROWS = (
-    EventType("attachments_updated", gettext_noop("Files changed"), handler=f"{_OURS}.handlers.attachments.handle"),
-    EventType("case_created", gettext_noop("Case made at Scalepoint"), handler=f"{_OURS}.handlers.claim.created"),
-    EventType("case_settled", gettext_noop("Case settled"), handler=f"{_OURS}.handlers.settlement.handle"),
+    EventType("attachments_updated", gettext_noop("Files changed"), handler=f"{_OURS}.handling.attachments.handle"),
+    EventType(
+        "case_created", gettext_noop("Case made at Scalepoint"), handler=f"{_OURS}.handling.claim_updated.created"
+    ),
+    EventType("case_settled", gettext_noop("Case settled"), handler=f"{_OURS}.handling.settlement.handle"),
     EventType(
         "claim_updated",
         gettext_noop("Case closed, reopened or changed"),
-        handler=f"{_OURS}.handlers.claim.updated",
+        handler=f"{_OURS}.handling.claim_updated.updated",
         details=f"{_OURS}.lifecycle.details",
     ),
     EventType(
         "claimline_changed",
         gettext_noop("A line of the claim was changed"),
         gettext_noop("A line of the claim was changed"),
-        f"{_OURS}.handlers.note.handle",
+        f"{_OURS}.handling.note.handle",
     ),
     EventType("fraud_alert", gettext_noop("Fraud alert")),
     EventType("fraud_status", gettext_noop("Fraud status")),
-    EventType("message_received", gettext_noop("Message"), handler=f"{_OURS}.handlers.message.handle"),
+    EventType("message_received", gettext_noop("Message"), handler=f"{_OURS}.handling.message.handle"),
     EventType(
         "order_created",
         gettext_noop("An order was made in the shop"),
         gettext_noop("An order was made in the shop"),
-        f"{_OURS}.handlers.note.handle",
+        f"{_OURS}.handling.note.handle",
     ),
     EventType(
         "repair_service_requested",
         gettext_noop("New case"),
-        handler=f"{_OURS}.handlers.assignment.handle",
+        handler=f"{_OURS}.handling.assignment.handle",
         makes_task=True,
     ),
     EventType(
         "repair_updated",
         gettext_noop("Case changed"),
-        handler=f"{_OURS}.handlers.assignment.handle",
+        handler=f"{_OURS}.handling.assignment.handle",
         makes_task=True,
     ),
-    EventType("reserve_updated", gettext_noop("Reserve changed"), handler=f"{_OURS}.handlers.reserve.handle"),
+    EventType("reserve_updated", gettext_noop("Reserve changed"), handler=f"{_OURS}.handling.reserve.handle"),
     EventType(
         "selfservice_received",
         gettext_noop("The claimant's list of what was lost"),
         gettext_noop("The claimant's list of what was lost has arrived"),
-        f"{_OURS}.handlers.note.handle",
+        f"{_OURS}.handling.note.handle",
     ),
     EventType(
         "task_created",
         gettext_noop("Scalepoint asks the claim handler to act"),
         gettext_noop("Scalepoint asks the claim handler to act"),
-        f"{_OURS}.handlers.note.handle",
+        f"{_OURS}.handling.note.handle",
     ),
 )
 

@@ -20,7 +20,7 @@ APPS = ("crm", "tasks", "scalepoint_integration")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DATA = {".html", ".txt", ".css", ".js", ".svg", ".po", ".mo"}
 # Extras that one module may import at its top: nobody imports the module without them.
-NEEDS = {"scalepoint_integration/jobs.py": {"celery"}, "scalepoint_integration/doorbell.py": {"celery"}}
+NEEDS = {"scalepoint_integration/jobs.py": {"celery"}}
 
 
 @pytest.fixture(scope="module")

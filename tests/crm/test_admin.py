@@ -47,7 +47,7 @@ def test_every_page_opens(admin_client: Client, company: InsuranceCompany, djang
         name = row._meta.model_name
         for view, args in (("changelist", []), ("add", []), ("change", [row.pk])):
             with django_assert_max_num_queries(most):
-                response = admin_client.get(reverse(f"admin:crm_{name}_{view}", args=args))
+                response = admin_client.get(reverse(f"admin:scalepoint_crm_{name}_{view}", args=args))
             assert response.status_code == 200, (name, view)
             assert PLAIN not in response.content.decode()
     for query in ("?q=nordins", "?active__exact=1"):
@@ -68,7 +68,7 @@ def test_long_lists_need_no_more_queries_than_short_ones(
         Customer.objects.create(name=f"Jens {number}", insurer=company)
     # Login 2, count 1, rows 1. Companies: tokens 1, figures 3, refused tries 1, is there any 1. Customers: filters 3.
     with django_assert_num_queries(10 if name == "insurancecompany" else 7):
-        response = admin_client.get(reverse(f"admin:crm_{name}_changelist"))
+        response = admin_client.get(reverse(f"admin:scalepoint_crm_{name}_changelist"))
     assert response.context["cl"].result_count == 30
 
 

@@ -28,7 +28,7 @@ def company(db: None) -> InsuranceCompany:
 
 def stored(token: SecurityToken) -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT token FROM crm_securitytoken WHERE id = %s", [token.pk])
+        cursor.execute("SELECT token FROM scalepoint_crm_securitytoken WHERE id = %s", [token.pk])
         return str(cursor.fetchone()[0])
 
 
@@ -62,7 +62,7 @@ def test_a_wrong_key_is_an_error_and_no_ciphertext(company: InsuranceCompany, se
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     assert SecurityToken.objects.get().token == PLAIN
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE crm_securitytoken SET token = 'never encrypted' WHERE id = %s", [token.pk])
+        cursor.execute("UPDATE scalepoint_crm_securitytoken SET token = 'never encrypted' WHERE id = %s", [token.pk])
     with pytest.raises(SecretUnreadable):
         _ = SecurityToken.objects.get().token
 

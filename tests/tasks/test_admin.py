@@ -53,7 +53,7 @@ def test_every_page_opens(admin_client: Client, task: Task, django_assert_max_nu
         name = row._meta.model_name
         for view, args in (("changelist", []), ("add", []), ("change", [row.pk])):
             with django_assert_max_num_queries(most):
-                response = admin_client.get(reverse(f"admin:tasks_{name}_{view}", args=args))
+                response = admin_client.get(reverse(f"admin:scalepoint_tasks_{name}_{view}", args=args))
             expected = 403 if (name, view) == ("taskimage", "add") else 200
             assert response.status_code == expected, (name, view)
 

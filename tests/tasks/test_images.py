@@ -111,7 +111,7 @@ def test_files_that_no_row_shows_are_removed_after_two_days(private_files: Path)
 
 
 def address(image: TaskImage, name: str = "file") -> str:
-    return reverse(f"admin:tasks_taskimage_{name}", args=[image.pk])
+    return reverse(f"admin:scalepoint_tasks_taskimage_{name}", args=[image.pk])
 
 
 def body(response: Any) -> bytes:

@@ -72,7 +72,8 @@ def test_all_values_are_there_with_who_wins(world: World, office: Client) -> Non
 
 
 def test_where_nothing_is_in_use_the_page_leads_to_where_it_is_made(world: World, office: Client) -> None:
-    makes = f'There is nothing to choose yet. <a href="{reverse("admin:scalepoint_tasks_tasktemplate_add")}">Add Task template</a>'
+    add = reverse("admin:scalepoint_tasks_tasktemplate_add")
+    makes = f'There is nothing to choose yet. <a href="{add}">Add Task template</a>'
     assert makes not in office.get(address(world)).content.decode()
     TaskTemplate.objects.update(active=False)
     assert makes in office.get(address(world)).content.decode()

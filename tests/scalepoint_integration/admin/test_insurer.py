@@ -24,7 +24,7 @@ QUERIES = 10
 
 
 def page(world: World, name: str = "change", *more: int) -> str:
-    return reverse(f"admin:crm_insurancecompany_{name}", args=[world.nord.pk, *more])
+    return reverse(f"admin:scalepoint_crm_insurancecompany_{name}", args=[world.nord.pk, *more])
 
 
 def client_of(*permissions: str, superuser: bool = False) -> Client:
