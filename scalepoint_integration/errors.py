@@ -11,49 +11,9 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from scalepoint_integration.places import CASE, CONNECTION, DEFAULTS, INSURER, INSURERS, SETUP, TEMPLATES, Place
+
 ADMINISTRATOR, OFFICE, IT, NOBODY = _("administrator"), _("office"), _("IT"), ""
-
-
-# ---- Where an error is solved -------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A page of the admin. ``page`` is the name of its address, ``of`` the row that the address names ("case",
-    "connection", "insurer"): without such a row the place is none. ``about`` is the row that the page may be opened
-    for. ``label`` may name the row of ``of``."""
-
-    label: str
-    page: str
-    permission: str
-    of: str = ""
-    about: str = ""
-
-
-CASE = Place(_("The case %(case)s"), "scalepoint_integration_case_change", "scalepoint_integration.view_case", "case")
-DEFAULTS = Place(
-    _("Open the default values"),
-    "scalepoint_integration_defaultvalues_changelist",
-    "scalepoint_integration.view_defaultvalues",
-    about="connection",
-)
-CONNECTION = Place(
-    _("The connection"),
-    "scalepoint_integration_connection_change",
-    "scalepoint_integration.view_connection",
-    "connection",
-)
-INSURER = Place(
-    _("Open the insurance company"),
-    "scalepoint_crm_insurancecompany_change",
-    "scalepoint_crm.view_insurancecompany",
-    "insurer",
-)
-INSURERS = Place(
-    _("Go to the insurance companies"),
-    "scalepoint_crm_insurancecompany_changelist",
-    "scalepoint_crm.view_insurancecompany",
-)
-SETUP = Place(_("Go to set-up"), "scalepoint_integration_setup_changelist", "scalepoint_integration.view_setup")
-TEMPLATES = Place(_("Task templates"), "scalepoint_tasks_tasktemplate_changelist", "scalepoint_tasks.view_tasktemplate")
 
 
 # ---- The rows -----------------------------------------------------------------------------------------------------
@@ -85,69 +45,78 @@ UNKNOWN_TOKEN = Error(
     "SP-101",
     _("Unknown security token (ends with %(last4)s)"),
     _(
-        "Compare it with the token from Scalepoint or the insurance company. Correct it or add the company, and "
-        "ask Scalepoint to send the case again"
+        "Compare it with the token from Scalepoint or the insurance company. Correct it or add the company, then ask "
+        "Scalepoint to resend the case"
     ),
     ADMINISTRATOR,
     at=(INSURERS,),
 )
 TOKEN_EXPIRED = Error(
     "SP-102",
-    _("The security token has expired or is switched off"),
+    _("The security token has expired or is turned off"),
     _("Extend the old one, or ask Scalepoint to use the new one"),
     ADMINISTRATOR,
     at=(INSURERS,),
 )
 CONNECTION_OFF = Error(
     "SP-103",
-    _("The connection is switched off"),
-    _("Switch it on, or put it on hold (then the cases are stored)"),
+    _("The connection is turned off"),
+    _("Turn it on, or pause it (the cases are then stored)"),
     ADMINISTRATOR,
     at=(CONNECTION,),
 )
 UNREADABLE = Error(
     "SP-104",
     _("The content could not be read"),
-    _("Send the error report to Scalepoint and ask them to send again. What came is kept under refused tries"),
+    _(
+        "Send the error report to Scalepoint and ask them to resend. The received content is stored under refused "
+        "requests"
+    ),
     IT,
     on_event=True,
 )
 NO_CASE_NUMBER = Error(
-    "SP-105", _("There is no case number"), _("Open the event and tie it to a case"), OFFICE, on_event=True
+    "SP-105", _("The case number is missing"), _("Open the event and link it to a case"), OFFICE, on_event=True
 )
 UNUSED_TYPE = Error(
     "SP-106",
-    _("A type of event that we do not use"),
-    _("Nothing. It is stored; ask IT if you miss it"),
+    _("Unsupported event type"),
+    _("No action needed. The event is stored; ask IT if you need it"),
     NOBODY,
     on_event=True,
 )
 DUPLICATE = Error(
-    "SP-107", _("The event was received before"), _("Nothing. We did not make anything a second time"), NOBODY
+    "SP-107", _("The event has already been received"), _("No action needed. Nothing was created twice"), NOBODY
 )
-OUTDATED = Error("SP-108", _("Older than what we already have"), _("Nothing. The newest counts"), NOBODY, at=(CASE,))
+OUTDATED = Error(
+    "SP-108",
+    _("Older than what we already have"),
+    _("No action needed. The latest version applies"),
+    NOBODY,
+    at=(CASE,),
+)
 UNKNOWN_CASE = Error(
     "SP-109",
     _("We did not have the case yet"),
     _(
-        "The case is made from the event, and gets its task when Scalepoint sends the assignment. If that does not "
-        "come, ask Scalepoint to send it again"
+        "The case was created from the event, and gets its task when Scalepoint sends the assignment. If the "
+        "assignment does not arrive, ask Scalepoint to resend it"
     ),
     OFFICE,
     at=(CASE,),
 )
 OTHER_COMPANY = Error(
     "SP-110",
-    _("The case names another insurance company than the security token belongs to"),
-    _("Ask Scalepoint which company is right. Nothing was made of it"),
+    _("The case names a different insurance company from the one the security token belongs to"),
+    _("Ask Scalepoint which company is right. Nothing was created"),
     ADMINISTRATOR,
     at=(INSURERS,),
     on_event=True,
 )
 UNKNOWN_COMPANY = Error(
     "SP-111",
-    _("The insurance company “%(alias)s” is not known"),
-    _("Add the company with this alias, or choose the company on the case, and press Retry"),
+    _("The insurance company “%(alias)s” is unknown"),
+    _("Add the company with this alias or choose the company on the case, then press Retry"),
     ADMINISTRATOR,
     solve=_("Choose insurance company"),
     at=(INSURERS, CASE),
@@ -155,29 +124,27 @@ UNKNOWN_COMPANY = Error(
     waits=True,
     on_event=True,
 )
-WRONG_METHOD = Error("SP-112", _("The address was called in a wrong way"), _("Ask Scalepoint to send with POST"), IT)
+WRONG_METHOD = Error("SP-112", _("The address was called in the wrong way"), _("Ask Scalepoint to send with POST"), IT)
 REQUEST_TOO_LARGE = Error(
-    "SP-113", _("What was sent is too large"), _("Ask Scalepoint to send fewer or smaller images"), IT
+    "SP-113", _("The request is too large"), _("Ask Scalepoint to send fewer or smaller images"), IT
 )
-UNSUPPORTED_CONTENT = Error(
-    "SP-114", _("What was sent is of a kind we do not take"), _("Ask Scalepoint to send JSON in UTF-8"), IT
-)
+UNSUPPORTED_CONTENT = Error("SP-114", _("Unsupported content type"), _("Ask Scalepoint to send JSON in UTF-8"), IT)
 TOO_MANY_REFUSED = Error(
     "SP-115",
-    _("Too many refused tries"),
+    _("Too many refused requests"),
     _("Wait a minute. Then compare the security token with the one Scalepoint uses"),
     ADMINISTRATOR,
 )
 DATABASE_AWAY = Error(
-    "SP-116", _("The database does not answer"), _("Tell IT. Scalepoint has to send the case again"), IT
+    "SP-116", _("The database is not responding"), _("Notify IT. Scalepoint must resend the case"), IT
 )
 UNKNOWN_CONNECTION = Error(
-    "SP-117", _("There is no connection with this number"), _("Compare the address that Scalepoint uses"), IT
+    "SP-117", _("There is no connection with this number"), _("Compare it with the address that Scalepoint uses"), IT
 )
 COMPANY_INACTIVE = Error(
     "SP-118",
-    _("The insurance company “%(company)s” is switched off"),
-    _("Switch the company on, and press Retry"),
+    _("The insurance company “%(company)s” is inactive"),
+    _("Activate the company, then press Retry"),
     ADMINISTRATOR,
     at=(INSURER, INSURERS),
     waits=True,
@@ -185,27 +152,27 @@ COMPANY_INACTIVE = Error(
 )
 SAME_TOKEN = Error(
     "SP-119",
-    _("Two cases of Scalepoint's have the same token"),
-    _("Ask Scalepoint which one is right. Nothing was made of this one"),
+    _("Two cases at Scalepoint have the same case token"),
+    _("Ask Scalepoint which one is right. Nothing was created from this one"),
     IT,
     at=(CASE,),
     on_event=True,
 )
 NOT_ENCRYPTED = Error(
     "SP-120",
-    _("What was sent was not encrypted"),
-    _("Ask Scalepoint to use the address that begins with https, and change the security token"),
+    _("The request was not encrypted"),
+    _("Ask Scalepoint to use the address that begins with https, then rotate the security token"),
     IT,
     at=(INSURERS,),
 )
 ACCESS_TOKEN_EXPIRED = Error(
-    "SP-130", _("An access token of ours has ended"), _("Nothing. Scalepoint fetches a new one"), NOBODY
+    "SP-130", _("One of our access tokens has expired"), _("No action needed. Scalepoint fetches a new one"), NOBODY
 )
 # Making customers and tasks
 TEMPLATE_INACTIVE = Error(
     "SP-201",
-    _("The task template “%(template)s” is switched off"),
-    _("Choose another template, and press Retry"),
+    _("The task template “%(template)s” is inactive"),
+    _("Choose another template, then press Retry"),
     ADMINISTRATOR,
     at=(DEFAULTS, CONNECTION, TEMPLATES),
     waits=True,
@@ -214,13 +181,13 @@ TEMPLATE_INACTIVE = Error(
 RESPONSIBLE_INACTIVE = Error(
     "SP-202",
     _("The responsible user is no longer active"),
-    _("Choose a new one, otherwise new cases have nobody responsible"),
+    _("Choose a new one, otherwise new cases will be unassigned"),
     ADMINISTRATOR,
     at=(DEFAULTS, CONNECTION),
 )
 SEVERAL_CUSTOMERS = Error(
     "SP-203",
-    _("Several customers fit (%(reason)s)"),
+    _("Several customers match (%(reason)s)"),
     _("Choose the right one on the case"),
     OFFICE,
     solve=_("Choose customer"),
@@ -233,7 +200,7 @@ SEVERAL_CUSTOMERS = Error(
 NO_PHONE = Error(
     "SP-204",
     _("The policyholder has no phone number"),
-    _("Choose a customer on the case, or make a new one"),
+    _("Choose a customer on the case, or create a new one"),
     OFFICE,
     solve=_("Choose customer"),
     at=(CASE,),
@@ -243,38 +210,38 @@ NO_PHONE = Error(
 )
 CASE_NAME_CUT = Error(
     "SP-205",
-    _("The case name became too long and was cut"),
-    _("Make the template shorter"),
+    _("The case name was too long and has been shortened"),
+    _("Shorten the template"),
     ADMINISTRATOR,
     at=(DEFAULTS, CONNECTION),
 )
 TASK_IN_PROGRESS = Error(
     "SP-206",
     _("Scalepoint closed the case, but somebody has worked on the task"),
-    _("Decide whether the task is to be closed"),
+    _("Decide whether to close the task"),
     OFFICE,
-    solve=_("Decide about the task"),
+    solve=_("Decide what happens to the task"),
     at=(CASE,),
     box="decide",
 )
 TWO_CASES_ARE_ONE = Error(
     "SP-207",
-    _("Two cases turn out to be one: %(first)s and %(second)s"),
-    _("Choose the same customer on both, delete the task that is too many, and retry"),
+    _("Two cases turned out to be the same: %(first)s and %(second)s"),
+    _("Choose the same customer on both, delete the extra task, then retry"),
     OFFICE,
     at=(CASE,),
     on_event=True,
 )
 # Images
 IMAGE_NOT_FETCHED = Error(
-    "SP-301", _("An image could not be fetched"), _("Press Fetch again. The case is made"), OFFICE
+    "SP-301", _("An image could not be fetched"), _("Press Fetch again. The case has been created"), OFFICE
 )
 IMAGE_REJECTED = Error(
-    "SP-302", _("The file is too large or of a type we do not take"), _("Get it in Scalepoint"), OFFICE
+    "SP-302", _("The file is too large or of an unsupported type"), _("Open it in Scalepoint"), OFFICE
 )
 # Scalepoint's side
 SCALEPOINT_AWAY = Error(
-    "SP-401", _("Scalepoint does not answer"), _("We try again ourselves. You do not have to do anything"), NOBODY
+    "SP-401", _("Scalepoint is not responding"), _("We will retry automatically. You don't have to do anything"), NOBODY
 )
 LOGIN_REFUSED = Error(
     "SP-402",
@@ -285,77 +252,80 @@ LOGIN_REFUSED = Error(
 )
 NO_ACCESS = Error(
     "SP-403",
-    _("You have no access to this in Scalepoint"),
-    _("It needs an agreement with Scalepoint or the insurance company"),
+    _("You don't have access to this information in Scalepoint"),
+    _("This requires an agreement with Scalepoint or the insurance company"),
     ADMINISTRATOR,
 )
 CURSOR_LOST = Error(
     "SP-404",
-    _("Scalepoint no longer knows where we stopped fetching"),
+    _("Scalepoint no longer has a record of how far we have fetched"),
     _(
-        "Ask Scalepoint whether events were lost. Then choose Fetch events again on the connection; what we have "
-        "is not made twice"
+        "Ask Scalepoint whether any events were lost. Then choose Fetch events again on the connection; what we "
+        "already have is not created twice"
     ),
     IT,
 )
 CASE_NUMBER_EXISTS = Error(
-    "SP-411", _("The case has a case number at Scalepoint already"), _("Nothing. Our number was not sent"), NOBODY
+    "SP-411",
+    _("The case already has a case number at Scalepoint"),
+    _("No action needed. Our number was not sent"),
+    NOBODY,
 )
 NO_VALID_TOKEN = Error(
     "SP-412",
-    _("There is no valid security token of %(company)s"),
-    _("Add the token to the insurance company, and press Retry"),
+    _("%(company)s has no valid security token"),
+    _("Add the token to the insurance company, then press Retry"),
     ADMINISTRATOR,
     at=(INSURERS,),
 )
 FIELD_MISSING = Error(
     "SP-413",
-    _("Something is missing in what should be sent (%(field)s)"),
-    _("Fill it in and press Retry, or write it in Scalepoint"),
+    _("Information is missing from the outbound event (%(field)s)"),
+    _("Fill it in and press Retry, or enter it in Scalepoint"),
     OFFICE,
 )
 FILE_TOO_LARGE = Error(
-    "SP-414", _("The file is too large to be sent"), _("Send a smaller file, or put it into Scalepoint"), OFFICE
+    "SP-414", _("The file is too large to be sent"), _("Send a smaller file, or upload it to Scalepoint"), OFFICE
 )
 SAME_EVENTS_AGAIN = Error(
     "SP-415",
-    _("Scalepoint gives us the same events again and again"),
-    _("We fetch more slowly for now. Send the error report to Scalepoint if it does not stop"),
+    _("Scalepoint keeps giving us the same events"),
+    _("We are fetching more slowly for now. Send the error report to Scalepoint if this does not stop"),
     IT,
 )
 NOT_ACCEPTED = Error(
     "SP-405",
-    _("Scalepoint did not accept what we sent"),
-    _("Read Scalepoint's answer on the sending, correct it and press Retry"),
+    _("Scalepoint did not accept the outbound event"),
+    _("Read Scalepoint's answer to the outbound event, correct it, then press Retry"),
     OFFICE,
 )
 NOT_READY = Error(
     "SP-409",
     _("The connection is not ready for calls to Scalepoint"),
-    _("Fill in the client id, the tenant and the addresses, and make a key that Scalepoint knows"),
+    _("Fill in the client id, the tenant and the addresses, and create a key that is known to Scalepoint"),
     ADMINISTRATOR,
     at=(SETUP,),
 )
 NO_USER_NAME = Error(
-    "SP-417", _("%(person)s has no Scalepoint user name"), _("Enter the name under My settings, and retry"), OFFICE
+    "SP-417", _("%(person)s has no Scalepoint user name"), _("Enter the name under My settings, then retry"), OFFICE
 )
 OTHER_SETTLEMENT = Error(
     "SP-416",
-    _("The settlement that Scalepoint gave us belongs to another case"),
-    _("Ask Scalepoint which case is right. Nothing was made of it"),
+    _("The settlement from Scalepoint belongs to another case"),
+    _("Ask Scalepoint which case is right. Nothing was created"),
     IT,
 )
 # Ourselves
-JOB_STOPPED = Error("SP-501", _("The background job does not run"), _("The cases are stored. Tell IT"), IT)
+JOB_STOPPED = Error("SP-501", _("The background job is not running"), _("The cases are stored. Notify IT"), IT)
 MAIL_NOT_SENT = Error(
     "SP-502",
-    _("A mail could not be sent"),
-    _("We try again ourselves. If it does not stop, compare the mail settings of the site"),
+    _("An email could not be sent"),
+    _("We will retry automatically. If this does not stop, check the email settings of the site"),
     IT,
 )
 UNFORESEEN = Error(
     "SP-900",
-    _("Something went wrong with us"),
+    _("Something went wrong on our side"),
     _("Press Retry. If that does not help, copy the error report to support"),
     IT,
     on_event=True,

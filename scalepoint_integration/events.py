@@ -30,7 +30,7 @@ class EventType:
 _ROWS = (
     EventType("attachments_updated", gettext_noop("Files changed"), handler=f"{_OURS}.handling.attachments.handle"),
     EventType(
-        "case_created", gettext_noop("Case made at Scalepoint"), handler=f"{_OURS}.handling.claim_updated.created"
+        "case_created", gettext_noop("Case created at Scalepoint"), handler=f"{_OURS}.handling.claim_updated.created"
     ),
     EventType("case_settled", gettext_noop("Case settled"), handler=f"{_OURS}.handling.settlement.handle"),
     EventType(
@@ -41,8 +41,8 @@ _ROWS = (
     ),
     EventType(
         "claimline_changed",
-        gettext_noop("A line of the claim was changed"),
-        gettext_noop("A line of the claim was changed"),
+        gettext_noop("A claim line was changed"),
+        gettext_noop("A claim line was changed"),
         f"{_OURS}.handling.note.handle",
     ),
     EventType("fraud_alert", gettext_noop("Fraud alert")),
@@ -50,8 +50,8 @@ _ROWS = (
     EventType("message_received", gettext_noop("Message"), handler=f"{_OURS}.handling.message.handle"),
     EventType(
         "order_created",
-        gettext_noop("An order was made in the shop"),
-        gettext_noop("An order was made in the shop"),
+        gettext_noop("An order was placed in the shop"),
+        gettext_noop("An order was placed in the shop"),
         f"{_OURS}.handling.note.handle",
     ),
     EventType(
@@ -69,8 +69,8 @@ _ROWS = (
     EventType("reserve_updated", gettext_noop("Reserve changed"), handler=f"{_OURS}.handling.reserve.handle"),
     EventType(
         "selfservice_received",
-        gettext_noop("The claimant's list of what was lost"),
-        gettext_noop("The claimant's list of what was lost has arrived"),
+        gettext_noop("The claimant's list of lost items"),
+        gettext_noop("The claimant's list of lost items has arrived"),
         f"{_OURS}.handling.note.handle",
     ),
     EventType(

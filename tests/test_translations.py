@@ -342,7 +342,7 @@ def test_every_error_is_told_in_danish(code: str) -> None:
 )
 def test_one_and_several(count: int, said: str) -> None:
     with translation.override("da"):
-        told = translation.ngettext("%d event is tried again now.", "%d events are tried again now.", count) % count
+        told = translation.ngettext("%d event is being retried.", "%d events are being retried.", count) % count
     assert told == f"{said} igen nu."
 
 

@@ -107,13 +107,13 @@ def _has(model: type[models.Model], name: str) -> bool:
 class ResponsibleFilter(admin.SimpleListFilter):
     """Mine, nobody's, or a colleague's. Only those who work in the office are listed."""
 
-    title = _("responsible")
+    title = _("responsible user")
     parameter_name = "responsible"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         user = get_user_model()
         people = user._default_manager.filter(active(user) & ~Q(pk=request.user.pk))[:200]
-        return [("me", _("Mine")), ("none", _("Nobody")), *((str(person.pk), str(person)) for person in people)]
+        return [("me", _("Me")), ("none", _("Unassigned")), *((str(person.pk), str(person)) for person in people)]
 
     def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
         value = self.value()

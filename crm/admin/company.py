@@ -27,7 +27,7 @@ else:
 def token_state(token: SecurityToken) -> SafeString:
     now = timezone.now()
     if token.expires_at and token.expires_at <= now:
-        return badge("", "✖", _("%(token)s has ended") % {"token": token})
+        return badge("", "✖", _("%(token)s has expired") % {"token": token})
     if token.valid_from > now:
         return badge("wait", "⏳", _("%(token)s, not valid yet") % {"token": token})
     return badge("good", "✔", token)
@@ -72,12 +72,14 @@ class NewTokenForm(TokenModelForm):
         label=_("Token"),
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "vTextField"}),
-        help_text=_("As you were given it. It is not shown again; later you see its last four characters."),
+        help_text=_(
+            "Exactly as you received it. It is not shown again; later only its last four characters are shown."
+        ),
     )
     make = forms.BooleanField(
-        label=_("Make a strong token for me"),
+        label=_("Generate a strong token for me"),
         required=False,
-        help_text=_("For when you decide the token yourselves. It is shown once, after you have saved."),
+        help_text=_("For a token that you choose yourselves. It is shown once, after you save."),
     )
 
     def clean(self) -> dict[str, Any] | None:
@@ -125,8 +127,7 @@ class InsuranceCompanyAdmin(OfficeAdmin):
             {
                 "fields": ("name", "alias", "sub_alias", "active"),
                 "description": _(
-                    "You get the token, the alias and sometimes a sub-alias from Scalepoint or from the "
-                    "insurance company."
+                    "You get the token, the alias and sometimes a sub-alias from Scalepoint or the insurance company."
                 ),
             },
         ),
@@ -141,7 +142,7 @@ class InsuranceCompanyAdmin(OfficeAdmin):
                     "responsible",
                     "task_template",
                 ),
-                "description": _("What is left empty is as in the default values."),
+                "description": _("Leave a field empty to use the default value."),
             },
         ),
         (_("Address"), {"fields": (*FACTS[1:], "company_tax_id"), "classes": ["collapse"]}),
@@ -173,12 +174,12 @@ class InsuranceCompanyAdmin(OfficeAdmin):
 
 def tell_once(request: HttpRequest, token: SecurityToken, *, made: bool) -> None:
     if not made:
-        messages.success(request, gettext("The token that ends with %s is stored.") % token.last4)
+        messages.success(request, gettext("The token ending in %s was saved.") % token.last4)
         return
     # The only time that anybody sees it: it is kept encrypted, and no page reads it.
     messages.warning(
         request,
-        gettext("The new token for %(company)s is %(token)s. Copy it now: it is not shown again.")
+        gettext("The new token for %(company)s is %(token)s. Copy it now: it will not be shown again.")
         % {"company": token.company, "token": token.token},
     )
 

@@ -34,7 +34,7 @@ class CustomerAdmin(OfficeAdmin):
     list_select_related = ("insurer", "responsible")
     list_filter = ("active", "kind", "customer_type", ResponsibleFilter, "team")
     search_fields = ("name", "customer_number", "policy_number", "phone", "mobile", "email", "street", "city")
-    search_help_text = _("Name, customer number, policy number, telephone, e-mail or address")
+    search_help_text = _("Name, customer number, policy number, phone, email or address")
     autocomplete_fields = ("insurer",)
     readonly_fields = ("created_at",)
     inlines = [ContactInline]

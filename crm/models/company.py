@@ -10,12 +10,14 @@ from stdnum.dk import cvr
 
 from crm.models.facts import ContactFacts
 
-AS_DEFAULT = _("As in the default values")
+AS_DEFAULT = _("Use the default value")
 
 
 def validate_cvr(value: str) -> None:
     if not cvr.is_valid(value):
-        raise ValidationError(_("This is not a CVR number. It has 8 digits; check it for a typing error."), code="cvr")
+        raise ValidationError(
+            _("This is not a valid CVR number. A CVR number has 8 digits. Check for a typing error."), code="cvr"
+        )
 
 
 class InsuranceCompany(ContactFacts):
@@ -30,19 +32,19 @@ class InsuranceCompany(ContactFacts):
     alias = models.CharField(
         _("alias"),
         max_length=200,
-        help_text=_("You get the alias from Scalepoint or from the insurance company. Capital letters don't matter."),
+        help_text=_("You get the alias from Scalepoint or the insurance company. Capital letters make no difference."),
     )
     sub_alias = models.CharField(
         _("sub-alias"),
         max_length=200,
         blank=True,
-        help_text=_("Only where you were given one. Empty stands for all sub-aliases that have no row of their own."),
+        help_text=_("Only if you were given one. Leave empty to match every sub-alias that has no entry."),
     )
     company_tax_id = models.CharField(
         _("CVR number"), max_length=20, blank=True, validators=[validate_cvr], help_text=_("8 digits.")
     )
     active = models.BooleanField(
-        _("active"), default=True, help_text=_("Switched off, new cases from the company wait for a person.")
+        _("active"), default=True, help_text=_("New cases from an inactive company wait for a person.")
     )
     customer = models.ForeignKey(
         "scalepoint_crm.Customer",
@@ -51,7 +53,9 @@ class InsuranceCompany(ContactFacts):
         null=True,
         blank=True,
         related_name="is_insurer",
-        help_text=_("Used where the insurance company is the customer. Empty: found by its name, or made."),
+        help_text=_(
+            "Used when the insurance company is the customer. Leave empty to find the customer by name, or create it."
+        ),
     )
     team = models.ForeignKey(
         "scalepoint_crm.Team",
@@ -60,16 +64,16 @@ class InsuranceCompany(ContactFacts):
         null=True,
         blank=True,
         related_name="+",
-        help_text=_("For new cases from this company. Empty: as in the default values."),
+        help_text=_("For new cases from this company. Leave empty to use the default value."),
     )
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        verbose_name=_("responsible"),
+        verbose_name=_("responsible user"),
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="+",
-        help_text=_("For new cases from this company. Empty: as in the default values."),
+        help_text=_("For new cases from this company. Leave empty to use the default value."),
     )
     task_template = models.ForeignKey(
         "scalepoint_tasks.TaskTemplate",
@@ -78,19 +82,22 @@ class InsuranceCompany(ContactFacts):
         null=True,
         blank=True,
         related_name="+",
-        help_text=_("For new cases from this company. Empty: as in the default values."),
+        help_text=_("For new cases from this company. Leave empty to use the default value."),
     )
     customer_is = models.CharField(_("customer on the case"), max_length=20, blank=True, choices=CustomerIs, default="")
     phone_as_customer_number = models.BooleanField(
-        _("use the telephone number as customer number"),
+        _("use the phone number as customer number"),
         null=True,
         blank=True,
         choices=[(None, AS_DEFAULT), (True, _("Yes")), (False, _("No"))],
-        help_text=_("Only where the policyholder is the customer."),
+        help_text=_("Applies only when the policyholder is the customer."),
     )
     # Kinds of events that are taken from the company, by the names that Scalepoint gives them.
     event_types = models.JSONField(
-        _("kinds of events"), default=list, blank=True, help_text=_("What you take from this company. Empty: all.")
+        _("event types"),
+        default=list,
+        blank=True,
+        help_text=_("The events you accept from this company. Leave empty to accept all events."),
     )
     notes = models.TextField(_("notes"), blank=True)
 
@@ -105,7 +112,7 @@ class InsuranceCompany(ContactFacts):
                 Lower("alias"),
                 Lower("sub_alias"),
                 name="sp_insurer_alias",
-                violation_error_message=_("Another insurance company has this alias and sub-alias already."),
+                violation_error_message=_("Another insurance company already has this alias and sub-alias."),
             )
         ]
 

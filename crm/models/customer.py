@@ -63,7 +63,7 @@ class Customer(ContactFacts):
     active = models.BooleanField(
         _("active"),
         default=True,
-        help_text=_("Switched off, the customer is not chosen for new cases. Use it on the double of another."),
+        help_text=_("Inactive customers are never matched to new cases. Use this for duplicates."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

@@ -7,12 +7,12 @@ class ContactFacts(models.Model):
     reason that a case is lost, so only forms judge it."""
 
     name = models.CharField(_("name"), max_length=300)
-    phone = models.CharField(_("telephone"), max_length=100, blank=True)
+    phone = models.CharField(_("phone"), max_length=100, blank=True)
     mobile = models.CharField(_("mobile"), max_length=100, blank=True)
-    email = models.EmailField(_("e-mail"), max_length=320, blank=True)
-    street = models.CharField(_("street"), max_length=300, blank=True)
-    street2 = models.CharField(_("street, second line"), max_length=300, blank=True)
-    postal_code = models.CharField(_("postal code"), max_length=20, blank=True)
+    email = models.EmailField(_("email"), max_length=320, blank=True)
+    street = models.CharField(_("street and number"), max_length=300, blank=True)
+    street2 = models.CharField(_("address line 2"), max_length=300, blank=True)
+    postal_code = models.CharField(_("postcode"), max_length=20, blank=True)
     city = models.CharField(_("city"), max_length=200, blank=True)
     country = models.CharField(
         _("country"), max_length=2, blank=True, default="DK", help_text=_("Two letters, for example DK.")

@@ -11,7 +11,7 @@ class Team(models.Model):
         settings.AUTH_USER_MODEL, verbose_name=_("members"), blank=True, related_name="scalepoint_teams"
     )
     active = models.BooleanField(
-        _("active"), default=True, help_text=_("Switch off instead of deleting: the team gets nothing new.")
+        _("active"), default=True, help_text=_("Inactive teams are given nothing new. Use this instead of deleting.")
     )
 
     class Meta:

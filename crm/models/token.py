@@ -48,7 +48,10 @@ class SecurityToken(models.Model):
         _("valid until"),
         null=True,
         blank=True,
-        help_text=_("Empty: until you set a date. Give an old token some days when you change to a new one."),
+        help_text=_(
+            "Leave empty to keep the token valid until you set a date. When you change to a new token, keep the old "
+            "one valid for a few days."
+        ),
     )
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)

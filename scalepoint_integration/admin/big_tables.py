@@ -38,7 +38,7 @@ def queue_state(item: QueueItem) -> SafeString:
     because = describe(item.error_code, item.error_facts).what if item.error_code else ""
     if item.status == QueueItem.Status.PENDING:
         if item.error_code:
-            word = _("Waiting for its next attempt")
+            word = _("Waiting for next attempt")
             at = gettext("at %(time)s") % {"time": short_moment(item.available_at)}
             because = f"{at}. {because}"
         elif item.attempts and item.available_at > timezone.now():

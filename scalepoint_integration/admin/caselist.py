@@ -62,7 +62,7 @@ COLUMNS: dict[str, tuple[Any, bool]] = {
     "damage_place": (_("damage address"), True),
     "damage_kind": (_("damage type"), True),
     "insurer": (_("insurance company"), True),
-    "responsible_name": (_("responsible"), True),
+    "responsible_name": (_("responsible user"), True),
     "team": (_("team"), False),
     "due": (_("deadline"), True),
     "received": (_("received"), True),
@@ -72,7 +72,7 @@ COLUMNS: dict[str, tuple[Any, bool]] = {
 }
 TABS: dict[str, Any] = {
     "new": _("New"),
-    "mine": pgettext_lazy("cases", "Mine"),
+    "mine": pgettext_lazy("cases", "Me"),
     "unassigned": _("Unassigned"),
     "needs_action": _("Needs action"),
     "overdue": pgettext_lazy("cases", "Overdue"),
@@ -80,10 +80,10 @@ TABS: dict[str, Any] = {
 }
 _EMPTY = {
     "new": _("No new cases. Well done."),
-    "mine": _("You are not responsible for any open case. Look under Unassigned."),
-    "unassigned": _("All open cases have somebody responsible."),
-    "needs_action": _("All is running. There is nothing for you to put right."),
-    "overdue": _("No case is overdue."),
+    "mine": _("You are not responsible for any open cases. Look under Unassigned."),
+    "unassigned": _("All open cases have a responsible user."),
+    "needs_action": _("Everything is working. Nothing needs your attention."),
+    "overdue": _("No cases are overdue."),
 }
 
 
@@ -274,9 +274,9 @@ class CaseChangeList(ChangeList):
 class AssignForm(forms.Form):
     """Empty leaves it as it is."""
 
-    responsible: Any = forms.ModelChoiceField(None, label=_("Responsible"), required=False)
+    responsible: Any = forms.ModelChoiceField(None, label=_("Responsible user"), required=False)
     team = forms.ModelChoiceField(Team.objects.filter(active=True), label=_("Team"), required=False)
-    nobody = forms.BooleanField(label=_("Take the responsible away"), required=False)
+    nobody = forms.BooleanField(label=_("Remove the responsible user"), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -287,7 +287,7 @@ class AssignForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         if given.get("nobody") and given.get("responsible"):
-            raise forms.ValidationError(_("Choose somebody, or take the responsible away; not both."))
+            raise forms.ValidationError(_("Choose a responsible user or remove the current one, not both."))
         if not any(given.values()) and not self.errors:
             raise forms.ValidationError(_("Choose a responsible user or a team."))
         return given
@@ -295,7 +295,7 @@ class AssignForm(forms.Form):
 
 class CloseForm(forms.Form):
     reason = forms.CharField(
-        label=_("Reason"), max_length=100, help_text=_("Is kept on the case, so that a colleague can see why.")
+        label=_("Reason"), max_length=100, help_text=_("Saved on the case so that colleagues can see why.")
     )
 
 
@@ -322,7 +322,7 @@ class CaseList(BigTableAdmin):
     show_facets = admin.ShowFacets.NEVER  # a count of the table for each choice
     search_fields = ("search_text",)  # how is in get_search_results
     search_help_text = _(
-        "Name, address, telephone, case number, policy number, damage type, task, requisition number, customer number, "
+        "Name, address, phone, case number, policy number, damage type, task, requisition number, customer number, "
         "note, message"
     )
     actions = [
@@ -419,7 +419,7 @@ class CaseList(BigTableAdmin):
     def damage_kind(self, case: Case) -> str:
         return case.known.damage or NOTHING
 
-    @admin.display(description=_("responsible"))
+    @admin.display(description=_("responsible user"))
     def responsible_name(self, case: Case) -> Any:
         return case.responsible or NOTHING
 
@@ -485,18 +485,20 @@ class CaseList(BigTableAdmin):
     def has_export_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("scalepoint_integration.export_cases"))
 
-    @admin.action(description=_("Take the chosen cases"), permissions=["change"])
+    @admin.action(description=_("Take the selected cases"), permissions=["change"])
     def take(self, request: HttpRequest, queryset: QuerySet[Case]) -> None:
         count = self._each(request, queryset, lambda case: casework.take(case, request.user))
         if count:
-            said = ngettext("You are responsible for %d case now.", "You are responsible for %d cases now.", count)
+            said = ngettext("You are now responsible for %d case.", "You are now responsible for %d cases.", count)
             self.message_user(request, said % count, messages.SUCCESS)
 
-    @admin.action(description=_("Assign responsible or team"), permissions=["change"])
+    @admin.action(description=_("Assign a responsible user or team"), permissions=["change"])
     def assign(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         form = AssignForm(request.POST if "apply" in request.POST else None)
         if not form.is_valid():
-            return self._ask_first(request, queryset, form, "assign", _("Assign responsible or team"), _("Assign"))
+            return self._ask_first(
+                request, queryset, form, "assign", _("Assign a responsible user or team"), _("Assign")
+            )
         wanted: dict[str, Any] = {}
         if form.cleaned_data["responsible"] or form.cleaned_data["nobody"]:
             wanted["responsible"] = form.cleaned_data["responsible"]
@@ -504,26 +506,26 @@ class CaseList(BigTableAdmin):
             wanted["team"] = form.cleaned_data["team"]
         count = self._each(request, queryset, lambda case: casework.assign(case, request.user, **wanted))
         if count:
-            said = ngettext("%d case is assigned.", "%d cases are assigned.", count)
+            said = ngettext("%d case was assigned.", "%d cases were assigned.", count)
             self.message_user(request, said % count, messages.SUCCESS)
         return None
 
-    @admin.action(description=_("Make the task"), permissions=["change"])
+    @admin.action(description=_("Create task"), permissions=["change"])
     def make_task(self, request: HttpRequest, queryset: QuerySet[Case]) -> None:
         def make(case: Case) -> None:
             if not casework.make_task(case, request.user):
-                raise casework.NotPossible(gettext("The task could not be made; the list says why."))
+                raise casework.NotPossible(gettext("The task could not be created; the list shows why."))
 
         count = self._each(request, queryset, make)
         if count:
-            said = ngettext("%d case has its task.", "%d cases have their tasks.", count)
+            said = ngettext("%d case now has its task.", "%d cases now have their tasks.", count)
             self.message_user(request, said % count, messages.SUCCESS)
 
     @admin.action(description=_("Link to an existing task"), permissions=["change"])
     def link_task(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         found = list(queryset[:2])
         if len(found) != 1:
-            said = _("Choose one case only: each is linked to a task of its own.")
+            said = _("Choose only one case: each case is linked to its own task.")
             self.message_user(request, said, messages.WARNING)
             return None
         page = reverse("admin:scalepoint_integration_case_change", args=[found[0].pk])
@@ -540,19 +542,19 @@ class CaseList(BigTableAdmin):
     def _mark(self, request: HttpRequest, queryset: QuerySet[Case], *, unread: bool) -> None:
         count = casework.mark(queryset.order_by(), unread=unread)
         if unread:
-            said = ngettext("%d case is marked as unread.", "%d cases are marked as unread.", count)
+            said = ngettext("%d case was marked as unread.", "%d cases were marked as unread.", count)
         else:
-            said = ngettext("%d case is marked as read.", "%d cases are marked as read.", count)
+            said = ngettext("%d case was marked as read.", "%d cases were marked as read.", count)
         self.message_user(request, said % count, messages.SUCCESS)
 
-    @admin.action(description=_("Retry the chosen cases"), permissions=["retry"])
+    @admin.action(description=_("Retry the selected cases"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Case]) -> None:
         tried: list[int] = []
         self._each(request, queryset, lambda case: tried.append(casework.retry(case, request.user)))
         count = sum(tried)
         self.message_user(
             request,
-            ngettext("%d event is tried again now.", "%d events are tried again now.", count) % count,
+            ngettext("%d event is being retried.", "%d events are being retried.", count) % count,
             messages.SUCCESS if count else messages.INFO,
         )
 
@@ -561,7 +563,7 @@ class CaseList(BigTableAdmin):
         count = casework.fetch_images(queryset.order_by())
         self.message_user(
             request,
-            ngettext("%d image is fetched again now.", "%d images are fetched again now.", count) % count,
+            ngettext("%d image is being fetched again.", "%d images are being fetched again.", count) % count,
             messages.SUCCESS if count else messages.INFO,
         )
 
@@ -570,7 +572,7 @@ class CaseList(BigTableAdmin):
         count = settlements.fetch_again(queryset)
         self.message_user(
             request,
-            ngettext("%d settlement is fetched again now.", "%d settlements are fetched again now.", count) % count,
+            ngettext("%d settlement is being fetched again.", "%d settlements are being fetched again.", count) % count,
             messages.SUCCESS if count else messages.INFO,
         )
 
@@ -586,7 +588,7 @@ class CaseList(BigTableAdmin):
     def export_csv(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         return self._export(request, queryset, "CSV")
 
-    @admin.action(description=_("Close the chosen cases"), permissions=["change"])
+    @admin.action(description=_("Close the selected cases"), permissions=["change"])
     def close(self, request: HttpRequest, queryset: QuerySet[Case]) -> HttpResponse | None:
         form = CloseForm(request.POST if "apply" in request.POST else None)
         if not form.is_valid():
@@ -594,7 +596,7 @@ class CaseList(BigTableAdmin):
         reason = form.cleaned_data["reason"]
         count = self._each(request, queryset, lambda case: casework.close(case, request.user, reason))
         if count:
-            said = ngettext("%d case is closed.", "%d cases are closed.", count)
+            said = ngettext("%d case was closed.", "%d cases were closed.", count)
             self.message_user(request, said % count, messages.SUCCESS)
         return None
 
@@ -615,7 +617,7 @@ class CaseList(BigTableAdmin):
         keys = list(queryset.values_list("pk", flat=True)[: AT_ONCE + 1])
         if len(keys) <= AT_ONCE:
             return keys
-        said = gettext("Nothing was changed: more than %d cases were chosen. Choose fewer at a time.") % AT_ONCE
+        said = gettext("Nothing was changed: more than %d cases were selected. Select fewer at a time.") % AT_ONCE
         self.message_user(request, said, messages.ERROR)
         return []
 
@@ -701,14 +703,14 @@ class CaseList(BigTableAdmin):
             self.message_user(request, said, messages.ERROR)
         else:
             SavedView.objects.update_or_create(user=reader, name=name, defaults={"query": query})
-            self.message_user(request, gettext("The view “%(name)s” is saved.") % {"name": name}, messages.SUCCESS)
+            self.message_user(request, gettext("The view “%(name)s” was saved.") % {"name": name}, messages.SUCCESS)
         return self._back(request)
 
     def delete_view_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         self._may_look(request)
         view = get_object_or_404(SavedView, pk=pk, user=request.user.pk)
         view.delete()
-        self.message_user(request, gettext("The view “%(name)s” is deleted.") % {"name": view}, messages.SUCCESS)
+        self.message_user(request, gettext("The view “%(name)s” was deleted.") % {"name": view}, messages.SUCCESS)
         return self._back(request)
 
     def _may_look(self, request: HttpRequest) -> None:

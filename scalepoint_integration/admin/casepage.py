@@ -61,7 +61,7 @@ _LOOKING = 300  # seconds
 # ---- What the forms say -------------------------------------------------------------------------------------------
 class AssignForm(forms.Form):
     # Who works in the office, whatever the host's user is; asked when the page is.
-    responsible: Any = forms.ModelChoiceField(queryset=None, required=False, label=gettext_lazy("Responsible"))
+    responsible: Any = forms.ModelChoiceField(queryset=None, required=False, label=gettext_lazy("Responsible user"))
     team: Any = forms.ModelChoiceField(queryset=None, required=False, label=gettext_lazy("Team"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -97,7 +97,7 @@ class InvoiceForm(forms.Form):
     number = forms.CharField(max_length=100, label=gettext_lazy("Invoice number"))
     date = forms.DateField(input_formats=DATE_INPUTS, label=gettext_lazy("Invoice date"))
     due = forms.DateField(input_formats=DATE_INPUTS, label=gettext_lazy("Due"))
-    title = forms.CharField(max_length=200, label=gettext_lazy("What it is for"))
+    title = forms.CharField(max_length=200, label=gettext_lazy("What the invoice is for"))
     amount = forms.DecimalField(max_digits=12, decimal_places=2, localize=True, label=gettext_lazy("Amount"))
 
 
@@ -121,12 +121,12 @@ def _assign(request: HttpRequest, case: Case) -> str:
 
 def _take(request: HttpRequest, case: Case) -> str:
     casework.take(case, request.user)
-    return _("The case is yours.")
+    return _("The case was assigned to you.")
 
 
 def _deadline(request: HttpRequest, case: Case) -> str:
     casework.set_deadline(case, request.user, _valid(DeadlineForm(request.POST))["deadline"])
-    return _("The deadline is set.")
+    return _("The deadline was set.")
 
 
 def _customer(request: HttpRequest, case: Case) -> str:
@@ -144,7 +144,7 @@ def _chosen_customer(said: Any) -> Customer | None:
         number = said.get("customer_number", "").strip()
         found = list(rows.filter(customer_number=number)[:2]) if number else []
         if len(found) != 1:
-            raise Said(_("There is not exactly one customer with the number “%(number)s”.") % {"number": number})
+            raise Said(_("The number “%(number)s” does not match exactly one customer.") % {"number": number})
         return found[0]
     customer = rows.filter(pk=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 19 else None
     if customer is None:
@@ -171,21 +171,21 @@ def _link(request: HttpRequest, case: Case) -> str:
     said = _valid(LinkForm(request.POST))
     service, task = case.services.filter(pk=said["service"]).first(), Task.objects.filter(pk=said["task"]).first()
     if service is None or task is None:
-        raise Said(_("There is no task with the number %(number)s.") % {"number": said["task"]})
+        raise Said(_("Task %(number)s does not exist.") % {"number": said["task"]})
     casework.link_task(service, request.user, task)
-    return _("The case belongs to task %(number)s now.") % {"number": task.pk}
+    return _("The case was linked to task %(number)s.") % {"number": task.pk}
 
 
 def _retry(request: HttpRequest, case: Case) -> str:
     count = casework.retry(case, request.user)
     if not count:
-        raise Said(_("There is nothing to try again."))
+        raise Said(_("There is nothing to retry."))
     return _made(case)
 
 
 def _images(request: HttpRequest, case: Case) -> str:
     count = casework.fetch_images(Case.objects.filter(pk=case.pk))
-    return ngettext("%d image is fetched again now.", "%d images are fetched again now.", count) % count
+    return ngettext("%d image is being fetched again.", "%d images are being fetched again.", count) % count
 
 
 def _note(request: HttpRequest, case: Case) -> str:
@@ -193,54 +193,54 @@ def _note(request: HttpRequest, case: Case) -> str:
     if said["share"]:
         allow(request, SEND)
     casework.add_note(case, request.user, said["text"], share=said["share"])
-    return _("The note is written and goes to Scalepoint.") if said["share"] else _("The note is written.")
+    return _("The note was saved and will be sent to Scalepoint.") if said["share"] else _("The note was saved.")
 
 
 def _close(request: HttpRequest, case: Case) -> str:
     casework.close(case, request.user, _valid(ReasonForm(request.POST))["reason"])
-    return _("The case is closed.")
+    return _("The case was closed.")
 
 
 def _reopen(request: HttpRequest, case: Case) -> str:
     casework.reopen(case, request.user)
-    return _("The case is open again.")
+    return _("The case was reopened.")
 
 
 def _decide(request: HttpRequest, case: Case) -> str:
     close = request.POST.get("choice") == "close"
     if not close and request.POST.get("choice") != "keep":
-        raise Said(_("Choose whether to close the task or to keep it open."))
+        raise Said(_("Choose whether to close the task or keep it open."))
     casework.decide(case, request.user, close_tasks=close)
-    return _("The task is closed.") if close else _("The task stays open.")
+    return _("The task was closed.") if close else _("The task stays open.")
 
 
 def _test(request: HttpRequest, case: Case) -> str:
     casework.mark_test(case, request.user, not case.is_test)
-    return _("The case is not a test any more.") if case.is_test else _("The case is marked as a test.")
+    return _("The case is no longer a test.") if case.is_test else _("The case was marked as a test.")
 
 
 def _anonymise(request: HttpRequest, case: Case) -> str:
     anonymise(case, request.user)
-    return _("The person is anonymised.")
+    return _("The person was anonymised.")
 
 
 def _payment(request: HttpRequest, case: Case) -> str:
     payment, status = _payment_of(request, case)
     casework.tell_payment(case, request.user, payment, status)
-    return _("The payment status goes to Scalepoint.")
+    return _("The payment status will be sent to Scalepoint.")
 
 
 def _payment_of(request: HttpRequest, case: Case) -> tuple[Any, str]:
     wanted, status = request.POST.get("payment", ""), request.POST.get("status", "")
     payment = case.payments.filter(pk=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 19 else None
     if payment is None or not payment.uuid or status not in ("processed", "cancelled"):
-        raise Said(_("There is no such payment on the case."))
+        raise Said(_("The case has no such payment."))
     return payment, status
 
 
 def _invoice(request: HttpRequest, case: Case) -> str:
     casework.send_invoice(case, request.user, casework.invoice(case, **_valid(InvoiceForm(request.POST))))
-    return _("The invoice goes to Scalepoint.")
+    return _("The invoice will be sent to Scalepoint.")
 
 
 def _made(case: Case) -> str:
@@ -252,10 +252,10 @@ def _made(case: Case) -> str:
     if now.problem_code:
         raise Said(str(describe(now.problem_code, now.problem_facts)))
     if tasks:
-        return _("The case is made as task %(number)s.") % {"number": ", ".join(tasks)}
+        return _("Task %(number)s was created.") % {"number": ", ".join(tasks)}
     if now.connection.switch != Connection.Switch.ON:
-        raise Said(_("It is saved. The task is made when the connection is switched on."))
-    return _("It is saved. There is no task yet.")
+        raise Said(_("Saved. The task will be created when the connection is turned on."))
+    return _("Saved. There is no task yet.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,14 +285,14 @@ ACTS = {
         _close,
         CHANGE,
         gettext_lazy("Close the case?"),
-        gettext_lazy("Its open tasks are closed too. You can open it again."),
+        gettext_lazy("Its open tasks will be closed too. You can reopen the case."),
         gettext_lazy("Close the case"),
     ),
     "test": Act(
         _test,
         CHANGE,
         gettext_lazy("Change whether this is a test case?"),
-        gettext_lazy("A test case does not count in the figures. Nothing that came from Scalepoint is deleted."),
+        gettext_lazy("Test cases are not counted in the figures. Nothing received from Scalepoint is deleted."),
         gettext_lazy("Change it"),
     ),
     "anonymise": Act(
@@ -300,25 +300,25 @@ ACTS = {
         ANONYMISE,
         gettext_lazy("Anonymise the person on this case?"),
         gettext_lazy(
-            "Name, telephone, e-mail, address, policy number, damage description, messages and contacts are removed, "
-            "also from the tasks and from what Scalepoint sent. Images, settlements and notes of your own stay: look "
-            "through them. It can't be undone."
+            "The name, phone number, email, address, policy number, damage description, messages and contacts are "
+            "removed, also from the tasks and from what Scalepoint sent. Images, settlements and your own notes "
+            "remain: check them yourself. This can't be undone."
         ),
         gettext_lazy("Anonymise the person"),
     ),
     "payment": Act(
         _payment,
         SEND,
-        gettext_lazy("Tell Scalepoint the status of this payment?"),
-        gettext_lazy("This leaves the house:"),
-        gettext_lazy("Send it to Scalepoint"),
+        gettext_lazy("Send the status of this payment to Scalepoint?"),
+        gettext_lazy("This will be sent to Scalepoint:"),
+        gettext_lazy("Send to Scalepoint"),
     ),
     "invoice": Act(
         _invoice,
         SEND,
         gettext_lazy("Send this invoice to Scalepoint?"),
-        gettext_lazy("This leaves the house:"),
-        gettext_lazy("Send it to Scalepoint"),
+        gettext_lazy("This will be sent to Scalepoint:"),
+        gettext_lazy("Send to Scalepoint"),
     ),
 }
 
@@ -349,11 +349,11 @@ def boxes(case: Case, services: list[Service], pulls: list[ImagePull], user: Any
         found.append(Box(describe(errors.UNKNOWN_CASE), errors.UNKNOWN_CASE.box, RETRY))
     elif not case.problem_code and any(service.task is None and service.applied for service in services):
         deleted = Problem(
-            "", _("The task was deleted"), _("Make it again, or link the case to another task"), _("office")
+            "", _("The task was deleted"), _("Create it again, or link the case to another task"), _("office")
         )
         found.append(Box(deleted, "make"))
     elif case.connection.new_cases == Connection.NewCases.INBOX and not case.approved_at and not case.problem_code:
-        waits = Problem("", _("The case waits for you"), _("Look at it, and make the task"), _("office"))
+        waits = Problem("", _("The case is waiting for you"), _("Check it, and create the task"), _("office"))
         found.append(Box(waits, "make"))
     codes = sorted({pull.error_code for pull in pulls if pull.status == ImagePull.Status.FAILED})
     found += [Box(describe(code), "images", RETRY) for code in codes]
@@ -378,14 +378,14 @@ def _elsewhere(case: Case, code: str, user: Any, site: str) -> list[tuple[str, s
 
 def facts(case: Case, services: list[Service]) -> list[tuple[Any, Any, Any]]:
     """Label, value, and where it came from."""
-    told, insurer = case.known, _("came from: %(who)s") % {"who": case.insurer or _("Scalepoint")}
+    told, insurer = case.known, _("source: %(who)s") % {"who": case.insurer or _("Scalepoint")}
     reach = " · ".join(filter(None, (told.holder_phone, told.holder_mobile, told.holder_email)))
     closed = lifecycle.closing(case.lifecycle)
     ended = f"{moment(datetime.fromisoformat(closed['at']))} · {lifecycle.in_words(closed)}" if closed else ""
     policy = " · ".join(filter(None, (told.policy_number, told.number)))
     rows = [
         (_("Policyholder"), told.holder_name, insurer),
-        (_("Telephone and e-mail"), reach, insurer),
+        (_("Phone and email"), reach, insurer),
         (_("Insurance company"), case.insurer, ""),
         (_("Policy and claim number"), policy, insurer),
         (_("Damage address"), told.place.line, insurer),
@@ -394,7 +394,7 @@ def facts(case: Case, services: list[Service]) -> list[tuple[Any, Any, Any]]:
         (_("Responsibility"), told.responsibility, insurer),
         (_("Description"), told.damage_description, insurer),
         (_("Customer"), case.customer, ""),
-        (_("Responsible"), case.responsible, _origin(case, "responsible")),
+        (_("Responsible user"), case.responsible, _origin(case, "responsible")),
         (_("Team"), case.team, _origin(case, "team")),
         (_("Deadline"), case.deadline and day(case.deadline), ""),
         (_("Task template"), _template_of(services), _origin(case, "task_template")),
@@ -419,7 +419,7 @@ def _origin(case: Case, name: str) -> str:
     changed = name in ("responsible", "team") and case.taken_at
     if not origin or changed:
         return ""
-    return _("came from: %(who)s") % {"who": said.get(origin, origin)}
+    return _("source: %(who)s") % {"who": said.get(origin, origin)}
 
 
 def looking_too(case: Case, user: Any) -> list[str]:
@@ -444,7 +444,7 @@ class CasePage(BigTableAdmin):
     inlines = [*money.INLINES]
     readonly_fields = ("number", "connection", "created_at", "updated_at")
     fieldsets = (
-        (gettext_lazy("Correct by hand"), {"fields": ("status", "insurer", "customer")}),
+        (gettext_lazy("Correct manually"), {"fields": ("status", "insurer", "customer")}),
         (
             gettext_lazy("About this case"),
             {"fields": ("number", "connection", "created_at", "updated_at"), "classes": ["collapse"]},

@@ -52,7 +52,7 @@ class ConnectionAdmin(OfficeAdmin):
         ),
         (_("Fetching events"), {"fields": ("poll", "polling"), "classes": ["collapse"]}),
         (
-            _("How Scalepoint proves who it is"),
+            _("How Scalepoint identifies itself"),
             {
                 "fields": (
                     "allow_bearer",
@@ -67,7 +67,7 @@ class ConnectionAdmin(OfficeAdmin):
             },
         ),
         (
-            _("How we prove to Scalepoint who we are"),
+            _("How we identify ourselves to Scalepoint"),
             {
                 "fields": ("client_id", "client_secret", "new_key", "token_url", "api_url", "ecx_url"),
                 "classes": ["collapse"],
@@ -84,26 +84,26 @@ class ConnectionAdmin(OfficeAdmin):
             word = format_html("{}: {}", word, describe(connection.poll_problem).what)
         return badge(kind, icon, word)
 
-    @admin.display(description=_("how fetching goes"))
+    @admin.display(description=_("fetch status"))
     def polling(self, connection: Connection) -> Any:
         if not connection.poll:
             return _("Nothing is fetched.")
         if connection.poll_problem:
             return badge("bad", "⚠", describe(connection.poll_problem))
         if connection.polled_at is None:
-            return badge("wait", "●", _("Nothing was fetched yet."))
+            return badge("wait", "●", _("Nothing has been fetched yet."))
         return badge("good", "✔", _("Last fetched %(when)s.") % {"when": moment(connection.polled_at)})
 
     @admin.display(description=_("default values"))
     def defaults(self, connection: Connection) -> Any:
         """They have a page of their own, with a preview and a reason for the history."""
         if not connection.pk:
-            return _("Save first, then they can be chosen.")
+            return _("Save first to choose the default values.")
         return format_html(
             '<a href="{}">{}</a><p class="help">{}</p>',
             reverse("admin:scalepoint_integration_defaultvalues_change", args=[connection.pk]),
             _("Open the default values and customer rules"),
-            _("Team, responsible, task template, case name, customer rules and lists are chosen there."),
+            _("Choose the team, responsible user, task template, case name, customer rules and lists there."),
         )
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
@@ -120,18 +120,18 @@ class ConnectionAdmin(OfficeAdmin):
     def fetch_again(self, request: HttpRequest, queryset: "QuerySet[Connection]") -> None:
         for connection in queryset.filter(poll=True):
             poller.resume(connection)
-        self.message_user(request, _("Fetching begins again within a minute."))
+        self.message_user(request, _("Fetching will resume within a minute."))
 
     @admin.display(description=_("address for Scalepoint"))
     def endpoint(self, connection: Connection) -> Any:
         if not connection.pk:
-            return _("Save first, then the address is shown here.")
+            return _("Save first to see the address here.")
         return _to_copy(endpoint_address(connection, self.request_base), _("address for Scalepoint"))
 
     @admin.display(description=_("our address for access tokens"))
     def token_endpoint(self, connection: Connection) -> Any:
         if not connection.pk:
-            return _("Save first, then the address is shown here.")
+            return _("Save first to see the address here.")
         address = endpoint_address(connection, self.request_base) + "token"
         return _to_copy(address, _("our address for access tokens"))
 
@@ -143,8 +143,8 @@ class ConnectionAdmin(OfficeAdmin):
         return format_html(
             '<button type="submit" class="button" formnovalidate formaction="{}">{}</button> <p class="help">{}</p>',
             reverse("admin:scalepoint_integration_connection_new_key", args=[connection.pk]),
-            _("Make a new key"),
-            _("Save first: what you changed on this page is lost. Then send the certificate to Scalepoint."),
+            _("Create a new key"),
+            _("Save first: unsaved changes on this page are lost. Then send the certificate to Scalepoint."),
         )
 
     def get_urls(self) -> list[Any]:
@@ -161,10 +161,12 @@ class ConnectionAdmin(OfficeAdmin):
             return HttpResponseNotAllowed(["POST"])
         connection = self._for_keys(request, pk)
         key = make_key(connection)
-        self.log_change(request, connection, gettext("Made the key %s.") % key)
+        self.log_change(request, connection, gettext("Created the key %s.") % key)
         self.message_user(
             request,
-            gettext("The key is made. Send its certificate to Scalepoint, and tick it when they have confirmed it."),
+            gettext(
+                "The key was created. Send its certificate to Scalepoint, and tick the box when they have confirmed it."
+            ),
             messages.SUCCESS,
         )
         return HttpResponseRedirect(reverse("admin:scalepoint_integration_connection_change", args=[pk]))

@@ -36,12 +36,12 @@ _RULES = ("customer_is", "phone_as_customer_number", "no_phone")
 _FACTS = ("company_name", "company_tax_id", "contact_name", "contact_phone")
 _SECTIONS: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
     (_("New cases"), "", ("team", "responsible", "task_template", "customer_type")),
-    (_("When a case comes"), "", ("new_cases", "winner")),
+    (_("When a case is received"), "", ("new_cases", "winner")),
     (_("Case name"), "", ("case_name_template",)),
     (_("The customer on a case"), "", _RULES),
-    (_("Who is told"), "", ("failure_recipients", "silence_days")),
-    (_("Lists"), _("What a new task gets from each list."), DIMENSIONS),
-    (_("Your company"), _("Stands in the mail to Scalepoint."), _FACTS),
+    (_("Notifications"), "", ("failure_recipients", "silence_days")),
+    (_("Lists"), _("The value that a new task gets from each list."), DIMENSIONS),
+    (_("Your company"), _("Shown in the email to Scalepoint."), _FACTS),
 )
 _SHOWN_WITH = ("team", "responsible", "task_template", "customer_type")
 FIELDS = tuple(name for _title, _text, names in _SECTIONS for name in names)
@@ -65,10 +65,10 @@ _EXAMPLE = CaseFacts(
 
 class DefaultsForm(ConnectionForm):
     reason = forms.CharField(
-        label=_("Why do you change this?"),
+        label=_("Why are you changing this?"),
         required=False,
         max_length=100,
-        help_text=_("Stands in the history, so that others understand it later."),
+        help_text=_("Shown in the history so that others can see why."),
     )
 
     class Meta:
@@ -104,10 +104,7 @@ class DefaultsForm(ConnectionForm):
         user = self.cleaned_data["responsible"]
         if user and not user.is_active:
             raise forms.ValidationError(
-                _(
-                    "The responsible user is no longer active. Choose another, otherwise new cases have nobody "
-                    "responsible."
-                )
+                _("The responsible user is no longer active. Choose another, otherwise new cases will be unassigned.")
             )
         return user
 
@@ -115,7 +112,7 @@ class DefaultsForm(ConnectionForm):
         template = self.cleaned_data["task_template"]
         if template and not template.active:
             raise forms.ValidationError(
-                _("The task template “%(name)s” is switched off. Choose another, otherwise no tasks are made."),
+                _("The task template “%(name)s” is inactive. Choose another, otherwise no tasks will be created."),
                 params={"name": template.name},
             )
         return template
@@ -133,11 +130,11 @@ class Preview:
     def customer(self) -> str:
         seen = self.seen
         if seen.customer:
-            return str(_("Customer %(customer)s (exists already)") % {"customer": seen.customer})
+            return str(_("Customer %(customer)s (already exists)") % {"customer": seen.customer})
         if seen.new_customer:
             name = f"{seen.new_customer['customer_number']} {seen.new_customer['name']}".strip()
-            return str(_("Customer %(customer)s (is made)") % {"customer": name})
-        return str(_("You are asked"))
+            return str(_("Customer %(customer)s (will be created)") % {"customer": name})
+        return str(_("You will be asked"))
 
     @property
     def problem(self) -> Any:
@@ -262,7 +259,7 @@ class DefaultValuesAdmin(PageAdmin):
                 connection._change_reason = str(_("Reset"))  # type: ignore[attr-defined]
                 connection.save(update_fields=[name for *_rest, name in changes])
                 self.log_change(request, connection, str(_("Reset the default values.")))
-            self.message_user(request, _("The default values are as they were delivered."), messages.SUCCESS)
+            self.message_user(request, _("The original default values were restored."), messages.SUCCESS)
             return HttpResponseRedirect(_address("change", connection))
         context = {"connection": connection, "changes": changes}
         return self.render(request, "scalepoint/defaultvalues_reset.html", _("Reset the default values"), context)
@@ -279,7 +276,7 @@ class DefaultValuesAdmin(PageAdmin):
                 row.failure_recipients.set(form.cleaned_data["failure_recipients"])
             if {*form.changed_data} - {"reason"}:
                 self.log_change(request, row, self.construct_change_message(request, form, [], False))  # type: ignore[arg-type]
-        self.message_user(request, _("The default values are saved. They hold for new cases."), messages.SUCCESS)
+        self.message_user(request, _("The default values were saved. They apply to new cases."), messages.SUCCESS)
 
     def _table(self, request: HttpRequest, pk: int, unsaved: Connection) -> list[dict[str, Any]]:
         """The latest ten cases by the rules as saved and by those in the form, cell by cell."""
@@ -299,7 +296,7 @@ def _address(page: str, connection: Connection) -> str:
 
 def _columns() -> list[Any]:
     return [
-        _("Title of the task"),
+        _("Task title"),
         *(label_of(name) for name in ("team", "responsible", "task_template")),
         _("Customer"),
     ]
@@ -350,17 +347,17 @@ def _who_wins(name: str, connection: Connection, companies: list[InsuranceCompan
         own = [(company, _in_words(company, name)) for company in companies if getattr(company, name) not in (None, "")]
         if own:
             said = ", ".join(f"{company}: {value}" for company, value in own)
-            lines.append(_("Comes first, from the insurance company: %(values)s.") % {"values": said})
+            lines.append(_("An insurance company's own value comes first: %(values)s.") % {"values": said})
         else:
-            lines.append(_("No insurance company has a value of its own here. It would come first."))
+            lines.append(_("No insurance company has its own value here. If one did, it would come first."))
     if name in ("team", "responsible"):
         if connection.winner == Connection.Winner.CUSTOMER:
-            lines.append(_("Then the customer's own. This value is used where the customer has none."))
+            lines.append(_("Next comes the customer's own value. This value is used if the customer has none."))
         else:
-            lines.append(_("Then this value. The customer's own is used where this is empty."))
-        lines.append(_("Last comes what the task template has."))
+            lines.append(_("Next comes this value. The customer's own value is used if this one is empty."))
+        lines.append(_("The value in the task template comes last."))
     if name in DIMENSIONS:
-        lines.append(_("This value alone decides."))
+        lines.append(_("Only this value is used."))
     return lines
 
 

@@ -164,7 +164,7 @@ class InsurerFilter(admin.RelatedOnlyFieldListFilter):
 
 
 class IgnoreForm(forms.Form):
-    because = forms.CharField(label=_("Why do you set it aside?"), max_length=300)
+    because = forms.CharField(label=_("Why do you want to ignore this event?"), max_length=300)
 
 
 class TieForm(forms.Form):
@@ -187,7 +187,7 @@ class TieForm(forms.Form):
             rows = rows.filter(Q(insurer=None) | Q(insurer=self.event.insurer_id))
         found = list(rows[:2])
         if not found:
-            raise forms.ValidationError(_("There is no case of this insurance company with that number."))
+            raise forms.ValidationError(_("This insurance company has no case with that number."))
         if len(found) > 1:
             raise forms.ValidationError(_("Several cases have that number. Use Scalepoint's case id instead."))
         self.case = found[0]
@@ -215,7 +215,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
         "correlation_id__exact",
         "vendor_id__exact",
     )
-    search_help_text = _("The whole case number, service reference, correlation id or event id")
+    search_help_text = _("Enter the full case number, service reference, correlation id or event id")
     actions = ["retry", "replay"]
     fields = ("state",)
     readonly_fields = ("state",)
@@ -275,11 +275,11 @@ class InboundEventAdmin(ReadOnlyAdmin):
             event,
         )
 
-    @admin.action(description=_("Retry the chosen events"), permissions=["retry"])
+    @admin.action(description=_("Retry the selected events"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[InboundEvent]") -> None:
         self._tell_retried(request, run.retry(queryset, request.user))
 
-    @admin.action(description=_("Run the chosen events again, also handled ones"), permissions=["replay"])
+    @admin.action(description=_("Replay the selected events, including handled ones"), permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: "QuerySet[InboundEvent]") -> None:
         made = 0
         for event in queryset:
@@ -289,7 +289,9 @@ class InboundEventAdmin(ReadOnlyAdmin):
             except run.NotReplayable as error:
                 self.message_user(request, f"{event}: {error}", messages.WARNING)
         if made:
-            self.message_user(request, ngettext("%d event is run again.", "%d events are run again.", made) % made)
+            self.message_user(
+                request, ngettext("%d event is being replayed.", "%d events are being replayed.", made) % made
+            )
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(RETRY))
@@ -382,9 +384,9 @@ class InboundEventAdmin(ReadOnlyAdmin):
         if not form.is_valid():
             return {"ignore_form": form}
         if run.ignore(InboundEvent.objects.filter(pk=event.pk), form.cleaned_data["because"]):
-            self.message_user(request, _("The event is set aside."))
+            self.message_user(request, _("The event was ignored."))
         else:
-            self.message_user(request, _("Only an event that failed or waits can be set aside."), messages.WARNING)
+            self.message_user(request, _("Only a failed or waiting event can be ignored."), messages.WARNING)
         return None
 
     def tie_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -408,10 +410,10 @@ class InboundEventAdmin(ReadOnlyAdmin):
     def _tell_linked(self, request: HttpRequest, case: Case | None) -> None:
         if case:
             self.message_user(
-                request, gettext("The event belongs to case %(case)s now, and is tried again.") % {"case": case}
+                request, gettext("The event was linked to case %(case)s and is being retried.") % {"case": case}
             )
         else:
-            self.message_user(request, _("This event can't be tied to a case."), messages.WARNING)
+            self.message_user(request, _("This event can't be linked to a case."), messages.WARNING)
 
     def replay_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET asks, POST does it. The original is never changed: a replay is a new line."""
@@ -422,7 +424,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
                 "media": self.media,
-                "title": gettext("Run again"),
+                "title": gettext("Replay"),
                 "event": event,
                 "words": event_page.in_words(event, event.content()),
                 "why_not": replay_refused(event),
@@ -435,7 +437,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
         except run.NotReplayable as error:
             self.message_user(request, str(error), messages.WARNING)
             return HttpResponseRedirect(self._url("change", event))
-        self.message_user(request, ngettext("%d event is run again.", "%d events are run again.", 1) % 1)
+        self.message_user(request, ngettext("%d event is being replayed.", "%d events are being replayed.", 1) % 1)
         return HttpResponseRedirect(self._url("change", made))
 
     def report_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -491,7 +493,7 @@ class InboundEventAdmin(ReadOnlyAdmin):
         return reverse(f"admin:{APP}_inboundevent_{page}", args=[event.pk])
 
     def _tell_retried(self, request: HttpRequest, count: int) -> None:
-        said = ngettext("%d event is tried again now.", "%d events are tried again now.", count) % count
+        said = ngettext("%d event is being retried.", "%d events are being retried.", count) % count
         self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
 
 
@@ -501,7 +503,7 @@ def event_state(event: InboundEvent) -> SafeString:
     if event.status == Status.IGNORED and event.ignored_because:
         shown = format_html('{}<span class="because">{}</span>', shown, event.ignored_because)
     if event.status == Status.PENDING and event.connection.switch != Connection.Switch.ON:
-        shown = format_html('{}<span class="because">{}</span>', shown, _("The connection is not switched on."))
+        shown = format_html('{}<span class="because">{}</span>', shown, _("The connection is not turned on."))
     if event.duplicates:
         shown = format_html('{} <span class="state"><span aria-hidden="true">≡</span> {}</span>', shown, _("Duplicate"))
     if event.notice:
@@ -524,12 +526,12 @@ def replay_refused(event: InboundEvent) -> str:
     if first is None:
         return ""
     if first.error_code:
-        return gettext("It waits for its next attempt. Press Retry, or wait.")
-    return gettext("It is being handled, or waits for its turn.")
+        return gettext("The event is waiting for its next attempt. Press Retry, or wait.")
+    return gettext("The event is being handled or is waiting its turn.")
 
 
 def _gone() -> str:
-    return gettext("The content was deleted by the retention rule and can't be run again.")
+    return gettext("The content was deleted by the retention rule and can't be replayed.")
 
 
 def _ignorable(event: InboundEvent) -> bool:
@@ -592,7 +594,7 @@ def _technical(event: InboundEvent) -> list[tuple[Any, Any]]:
         (_("source"), event.get_source_display()),
         (_("service reference"), event.service_reference or NOTHING),
         (_("size in bytes"), event.size),
-        (_("happened"), when(event.occurred_at)),
+        (_("occurred"), when(event.occurred_at)),
         (_("received"), when(event.received_at)),
         (_("finished"), when(event.finished_at)),
         (
@@ -600,9 +602,9 @@ def _technical(event: InboundEvent) -> list[tuple[Any, Any]]:
             gettext("%(seconds).1f seconds") % {"seconds": took} if took is not None else NOTHING,
         ),
         (_("attempts"), event.attempts),
-        (_("came again"), event.duplicates),
-        (_("came again last"), when(event.duplicate_at)),
-        (_("run again from"), origin),
+        (_("received again"), event.duplicates),
+        (_("last received again"), when(event.duplicate_at)),
+        (_("replay of"), origin),
     ]
 
 
@@ -620,7 +622,7 @@ class RefusalAdmin(ReadOnlyAdmin):
     list_select_related = ("connection",)
     list_filter = ("http_status", "received_at")
     search_fields = ("incident__exact",)
-    search_help_text = _("The whole incident number")
+    search_help_text = _("Enter the full incident number")
     fields = ("what",)
     readonly_fields = ("what",)
 
@@ -670,7 +672,7 @@ class RefusalAdmin(ReadOnlyAdmin):
             "links": links(request.user, errors.find(refusal.code).at, connection=refusal.connection),
             "facts": [
                 (_("received"), when(refusal.received_at)),
-                (_("answer"), refusal.http_status),
+                (_("response"), refusal.http_status),
                 (_("error code"), refusal.code),
                 (_("technical reason"), refusal.detail or NOTHING),
                 (_("address"), refusal.remote_address or NOTHING),

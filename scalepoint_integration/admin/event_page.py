@@ -26,7 +26,7 @@ def in_words(event: InboundEvent, body: bytes | None = None) -> str:
     words = events.words(event.event_type) if event.event_type in events.EVENTS else event.event_type
     if body:
         words = events.details(event.event_type, body) or words
-    return gettext("%(event)s (run again)") % {"event": words} if event.replay_of_id else words
+    return gettext("%(event)s (replayed)") % {"event": words} if event.replay_of_id else words
 
 
 # ---- Steps --------------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ _LABELS = {
     "alias": _("Alias"),
     "amount": _("amount"),
     "case": _("Case"),
-    "caseType": _("Type of case"),
+    "caseType": _("Case type"),
     "changedBy": _("changed by"),
     "changes": _("change"),
     "city": _("City"),
@@ -86,13 +86,13 @@ _LABELS = {
     "content": _("Text"),
     "countryCode": _("country"),
     "damageAddress": _("Damage address"),
-    "damageCategory": _("Category of damage"),
+    "damageCategory": _("Damage category"),
     "damageCause": _("Cause of damage"),
-    "damageDescription": _("Description of damage"),
+    "damageDescription": _("Damage description"),
     "damageType": _("damage type"),
     "description": _("description"),
     "displayName": _("Name"),
-    "email": _("e-mail"),
+    "email": _("email"),
     "endDate": _("End"),
     "externalId": _("The company's claim number"),
     "externalClaimId": _("The company's claim number"),
@@ -105,11 +105,11 @@ _LABELS = {
     "name": _("Name"),
     "newValue": _("New value"),
     "number": _("Number"),
-    "oldValue": _("Former value"),
-    "phoneNumber": _("telephone"),
+    "oldValue": _("Previous value"),
+    "phoneNumber": _("phone"),
     "policy": _("Policy"),
     "policyHolder": _("Policyholder"),
-    "postalCode": _("Postal code"),
+    "postalCode": _("Postcode"),
     "property": _("What changed"),
     "referenceNumber": _("Reference"),
     "responsibility": _("Responsibility"),
@@ -117,9 +117,9 @@ _LABELS = {
     "sender": _("sender"),
     "service": _("service"),
     "servicePartner": _("Craftsman"),
-    "startDate": _("Begin"),
-    "street": _("Street"),
-    "street2": _("Street, more"),
+    "startDate": _("Start"),
+    "street": _("Street and number"),
+    "street2": _("Street, line 2"),
     "subcompanyAlias": _("Sub-alias"),
     "subcompanyName": _("Branch"),
     "subject": _("subject"),

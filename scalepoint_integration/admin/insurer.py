@@ -45,28 +45,30 @@ class RotateForm(forms.Form):
         label=_("New token"),
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("As you were given it. It is not shown again; later you see its last four characters."),
+        help_text=_(
+            "Enter it exactly as you were given it. It is not shown again; later you only see its last four characters."
+        ),
     )
-    make = forms.BooleanField(label=_("Make a strong token for me"), required=False)
+    make = forms.BooleanField(label=_("Generate a strong token for me"), required=False)
     label = forms.CharField(label=_("Label"), required=False, max_length=100)
     old_until = forms.DateField(
-        label=_("The old token lives until"),
+        label=_("The old token is valid until"),
         input_formats=DATE_INPUTS,
         widget=forms.DateInput(format="%d.%m.%Y"),
-        help_text=_("Both are accepted until the end of that day, so that no case is refused meanwhile."),
+        help_text=_("Both tokens are accepted until the end of that day, so that no case is refused in the meantime."),
     )
 
     def clean_old_until(self) -> Any:
         day = self.cleaned_data["old_until"]
         if day < timezone.localdate():
-            raise forms.ValidationError(_("That day is over. Choose today or later."))
+            raise forms.ValidationError(_("This date is in the past. Choose today or later."))
         return day
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         given, make = self.cleaned_data.get("new_token", "").strip(), self.cleaned_data.get("make")
         if bool(given) == bool(make):
-            raise forms.ValidationError(_("Type in the new token, or let one be made: one of the two."))
+            raise forms.ValidationError(_("Enter the new token, or have one generated."))
         return cleaned
 
 
@@ -74,12 +76,12 @@ class TokenPartInline(TokenInline):
     fields: ClassVar[Any] = (*TokenInline.fields, "switch_off")
     readonly_fields: ClassVar[Any] = (*TokenInline.readonly_fields, "switch_off")
 
-    @admin.display(description=_("switch off"))
+    @admin.display(description=_("turn off"))
     def switch_off(self, token: SecurityToken) -> Any:
         if token.expires_at and token.expires_at <= timezone.now():
             return NOTHING
         address = reverse("admin:scalepoint_crm_insurancecompany_token_off", args=[token.company_id, token.pk])
-        return format_html('<a href="{}">{}</a>', address, _("Switch this token off…"))
+        return format_html('<a href="{}">{}</a>', address, _("Turn off this token…"))
 
 
 class InsurerAdmin(InsuranceCompanyAdmin):
@@ -103,8 +105,8 @@ class InsurerAdmin(InsuranceCompanyAdmin):
             {
                 "fields": ("name", "alias", "sub_alias", "active"),
                 "description": _(
-                    "You get the token, the alias and sometimes a sub-alias from Scalepoint or from the insurance "
-                    "company. If you don't have them, use “Send mail to Scalepoint” under set-up."
+                    "You get the token, the alias and any sub-alias from Scalepoint or from the insurance company. "
+                    "If you don't have them, use “Send mail to Scalepoint” under Setup."
                 ),
             },
         ),
@@ -113,7 +115,10 @@ class InsurerAdmin(InsuranceCompanyAdmin):
             _("Events"),
             {
                 "fields": ("event_types",),
-                "description": _("Tick what you take from this company. Nothing ticked: everything is taken."),
+                "description": _(
+                    "Tick the events that you accept from this insurance company. Leave all of them unticked to "
+                    "accept every event."
+                ),
             },
         ),
         InsuranceCompanyAdmin.fieldsets[-1],
@@ -146,7 +151,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
     def state(self, company: InsuranceCompany) -> Any:
         now = timezone.now()
         if not company.active:
-            return badge("", "✖", _("Switched off"))
+            return badge("", "✖", _("Inactive"))
         if not any(_lives(token, now) for token in company.tokens.all()):
             return badge("bad", "✖", _("Token is missing"))
         return badge("good", "●", _("Ready"))
@@ -169,7 +174,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
     def test(self, company: InsuranceCompany) -> Any:
         if not any(_lives(token, timezone.now()) for token in company.tokens.all()):
             change = reverse("admin:scalepoint_crm_insurancecompany_change", args=[company.pk])
-            return format_html('<a href="{}">{}</a>', change, _("Correct…"))
+            return format_html('<a href="{}">{}</a>', change, _("Fix…"))
         address = _test_page(company)
         return format_html('<a class="button" href="{}">{}</a>', address, _("Test")) if address else NOTHING
 
@@ -184,11 +189,16 @@ class InsurerAdmin(InsuranceCompanyAdmin):
                 choices=choices,
                 required=False,
                 widget=forms.CheckboxSelectMultiple,
-                help_text=_("Without “New case” no tasks are made. What is left out is stored and marked as ignored."),
+                help_text=_(
+                    "Without “New case”, no tasks are created. Events that are left out are stored and marked as "
+                    "ignored."
+                ),
             )
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field and db_field.name in _INHERITED:
-            field.help_text = _("Empty inherits: %(value)s") % {"value": _inherited(db_field.name, request)}
+            field.help_text = _("Leave empty to use the default value: %(value)s") % {
+                "value": _inherited(db_field.name, request)
+            }
         return field
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -248,7 +258,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
             else:
                 return HttpResponseRedirect(reverse("admin:scalepoint_crm_insurancecompany_change", args=[pk]))
         old = [token for token in company.tokens.all() if _lives(token, timezone.now())]
-        return self._page(request, "scalepoint/insurer_rotate.html", _("Change token"), company, form=form, old=old)
+        return self._page(request, "scalepoint/insurer_rotate.html", _("Rotate token"), company, form=form, old=old)
 
     def _rotate(self, request: HttpRequest, company: InsuranceCompany, said: dict[str, Any]) -> None:
         now, made = timezone.now(), bool(said["make"])
@@ -264,7 +274,7 @@ class InsurerAdmin(InsuranceCompanyAdmin):
             new._history_user = request.user
             new.save()
             facts = {"new": new, "day": day(said["old_until"])}
-            change = gettext("Changed to the token %(new)s; older ones live until %(day)s.") % facts
+            change = gettext("Rotated to token %(new)s; older tokens are valid until %(day)s.") % facts
             self.log_change(request, company, change)
         tell_once(request, new, made=made)
 
@@ -277,10 +287,10 @@ class InsurerAdmin(InsuranceCompanyAdmin):
                 row.expires_at = timezone.now()
                 row._history_user = request.user
                 row.save(update_fields=["expires_at"])
-                self.log_change(request, company, gettext("Switched the token %s off.") % row)
-            self.message_user(request, _("The token %s is switched off.") % row, messages.SUCCESS)
+                self.log_change(request, company, gettext("Turned off token %s.") % row)
+            self.message_user(request, _("Token %s was turned off.") % row, messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:scalepoint_crm_insurancecompany_change", args=[pk]))
-        return self._page(request, "scalepoint/insurer_token_off.html", _("Switch a token off"), company, token=row)
+        return self._page(request, "scalepoint/insurer_token_off.html", _("Turn off a token"), company, token=row)
 
     def _page(self, request: HttpRequest, template: str, title: Any, company: Any, **context: Any) -> HttpResponse:
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "media": self.media}
@@ -321,8 +331,8 @@ def _unknown_today(request: HttpRequest) -> dict[str, Any] | None:
     if not count:
         return None
     said = ngettext(
-        "%(count)d try with an unknown token was refused today.",
-        "%(count)d tries with an unknown token were refused today.",
+        "%(count)d request with an unknown token was refused today.",
+        "%(count)d requests with an unknown token were refused today.",
         count,
     )
     query = urlencode({"code__exact": errors.UNKNOWN_TOKEN.code, "received_at__gte": midnight.isoformat()})

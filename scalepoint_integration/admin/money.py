@@ -116,7 +116,7 @@ class SettlementInline(_Money, InlineBase):
     @admin.display(description=_("item by item"))
     def fetched(self, settlement: Settlement) -> Any:
         if not settlement.revision_token:
-            return _("Scalepoint gave no revision to fetch.")
+            return _("Scalepoint did not provide a revision to fetch.")
         told = [
             f"{pull.get_status_display()}. {describe(pull.error_code) if pull.error_code else ''}".strip()
             for pull in settlement.case.settlement_pulls.all()
@@ -165,7 +165,7 @@ def _payment(settlement: Settlement, names: dict[str, str], payment: Payment) ->
     told = _paid(payment.total, payment.currency), _said(payment, ("due_date",)), *map(_means, payment.means.all())
     # The keys of an older statement may be other parties in the newest.
     current = payment.said == settlement.said
-    note = _way(names, payment) if current else str(_("not in the newest statement"))
+    note = _way(names, payment) if current else str(_("not in the latest statement"))
     return (*told, note, payment.get_status_display())
 
 

@@ -42,12 +42,10 @@ class NoticeAdmin(BigTableAdmin):
     def problem(self, notice: Notice) -> Any:
         return told_in_words([describe(notice.error_code)]) if notice.error_code else NOTHING
 
-    @admin.action(description=_("Send the chosen mails again that failed"), permissions=["retry"])
+    @admin.action(description=_("Resend failed emails"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[Notice]") -> None:
         count = notifications.retry(queryset)
-        self.message_user(
-            request, ngettext("%d mail is tried again now.", "%d mails are tried again now.", count) % count
-        )
+        self.message_user(request, ngettext("%d email is being resent.", "%d emails are being resent.", count) % count)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("scalepoint_integration.retry_event"))

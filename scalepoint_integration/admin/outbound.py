@@ -32,7 +32,7 @@ class OutboundEventAdmin(ReadOnlyAdmin):
     list_display_links = ("time", "kind")
     list_filter = ("status", "kind", "created_at")
     search_fields = ("case__number__exact", "case__case_id__exact")
-    search_help_text = _("The whole case number or Scalepoint id")
+    search_help_text = _("Enter the full case number or Scalepoint id")
     actions = ["retry"]
     fields = ("state",)
     readonly_fields = ("state",)
@@ -118,7 +118,7 @@ class OutboundEventAdmin(ReadOnlyAdmin):
     @admin.display(description=_("status"), ordering="status")
     def state(self, item: OutboundEvent) -> SafeString:
         if item.status == OutboundEvent.Status.PENDING and not _switched_on(item):
-            return badge("wait", "❚❚", _("Waiting: sending is switched off on the connection"))
+            return badge("wait", "❚❚", _("Waiting: sending is turned off on the connection"))
         if item.status == OutboundEvent.Status.DONE:
             return badge("good", "✔", _("Sent"))
         return queue_state(item)
@@ -134,12 +134,10 @@ class OutboundEventAdmin(ReadOnlyAdmin):
             return str(describe(error.code, error.facts))
         return format_html('<pre class="content">{}</pre>', json.dumps(said, indent=2, ensure_ascii=False))
 
-    @admin.action(description=_("Send the chosen sendings again that failed"), permissions=["retry"])
+    @admin.action(description=_("Resend failed events"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[OutboundEvent]") -> None:
         count = outbox.retry(queryset)
-        self.message_user(
-            request, ngettext("%d sending is tried again now.", "%d sendings are tried again now.", count) % count
-        )
+        self.message_user(request, ngettext("%d event is being resent.", "%d events are being resent.", count) % count)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("scalepoint_integration.send_outbound"))

@@ -46,7 +46,7 @@ _LOOK = {
     State.ERROR: ("bad", "⚠"),
 }
 _KINDS = {
-    "+": pgettext_lazy("this row was", "made"),
+    "+": pgettext_lazy("this row was", "created"),
     "~": pgettext_lazy("this row was", "changed"),
     "-": pgettext_lazy("this row was", "deleted"),
 }
@@ -201,9 +201,9 @@ class OverviewAdmin(PageAdmin):
             if turn_switch(connection, request.user, Connection.Switch(wanted)):
                 self.log_change(request, connection, [{"changed": {"fields": ["switch"]}}])
         if wanted == Connection.Switch.ON:
-            told = gettext("The connection is on. What was stored meanwhile is handled now.")
+            told = gettext("The connection was turned on. Everything stored in the meantime is now being handled.")
         else:
-            told = gettext("The connection is on hold. Cases are stored, and nothing is made of them before it is on.")
+            told = gettext("The connection is paused. Cases are stored and will be processed when you turn it on.")
         self.message_user(request, told, messages.SUCCESS)
         return HttpResponseRedirect(reverse(f"admin:{_APP}_overview_changelist"))
 
@@ -305,13 +305,13 @@ def _stopped(request: HttpRequest, connections: list[Connection]) -> dict[str, A
     count = figures.waiting_events()
     problem = describe(errors.JOB_STOPPED)
     waits = ngettext(
-        "%(count)d event waits, because the background job does not run.",
-        "%(count)d events wait, because the background job does not run.",
+        "%(count)d event is waiting because the background job is not running.",
+        "%(count)d events are waiting because the background job is not running.",
         count,
     )
     mail = gettext(
-        "Hello. The background job for Scalepoint on %(site)s has not been seen for two minutes. Events that wait: "
-        "%(count)d. They are stored. Please see that the Celery worker and Celery beat run."
+        "Hello. The background job for Scalepoint on %(site)s has not been seen for two minutes. Events waiting: "
+        "%(count)d. They are stored. Please check that the Celery worker and Celery beat are running."
     )
     return {
         "what": waits % {"count": count} if count else f"{problem.what}.",
@@ -337,27 +337,29 @@ def _silent(request: HttpRequest, connections: list[Connection], now: datetime) 
     alerts = []
     for silence in (each for connection in connections for each in _silences(connection, now)):
         what = ngettext(
-            "Nothing has come from %(company)s for %(days)d working day.",
-            "Nothing has come from %(company)s for %(days)d working days.",
+            "Nothing has been received from %(company)s for %(days)d working day.",
+            "Nothing has been received from %(company)s for %(days)d working days.",
             silence.days,
         )
-        usual = ngettext("Usually it is %(days)d working day.", "Usually it is %(days)d working days.", silence.usual)
+        usual = ngettext(
+            "The usual gap is %(days)d working day.", "The usual gap is %(days)d working days.", silence.usual
+        )
         steps = [
-            Link(_("Look in Scalepoint whether there are cases from the company that you do not have here."), ""),
+            Link(_("Check in Scalepoint whether there are cases from the company that are missing here."), ""),
             _link(
                 request,
-                _("Look whether the company's security token still counts."),
+                _("Check that the company's security token is still valid."),
                 "scalepoint_crm_insurancecompany_change",
                 "scalepoint_crm.view_insurancecompany",
                 silence.insurer.pk,
             ),
             _link(
                 request,
-                _("Look among the refused tries: perhaps they send with a new token."),
+                _("Check the refused requests: the company may be using a new token."),
                 f"{_APP}_refusal_changelist",
                 f"{_APP}.view_refusal",
             ),
-            Link(_("Is all of this in order, ask the insurance company or Scalepoint."), ""),
+            Link(_("If all of this looks right, ask the insurance company or Scalepoint."), ""),
         ]
         alerts.append(
             Alert(
@@ -385,7 +387,7 @@ def _shares(rows: list[tuple[str | None, int]]) -> list[Share]:
     most = max((number for _name, number in rows), default=0)
     shown = []
     for name, number in rows:
-        label: Any = _("Others") if name is None else name or _("Not known")
+        label: Any = _("Others") if name is None else name or _("Unknown")
         shown.append(Share(label, number, str(max(1, round(100 * number / most)))))
     return shown
 

@@ -70,6 +70,7 @@ def connection_of(request: HttpRequest) -> Connection | None:
 def told_in_words(problems: list[Problem]) -> SafeString:
     """What happened, what to do, who can: one line each."""
     lines = (
-        (each.what, each.todo, format_html(" {}: {}.", _("Who can"), each.who) if each.who else "") for each in problems
+        (each.what, each.todo, format_html(" {}: {}.", _("Can be fixed by"), each.who) if each.who else "")
+        for each in problems
     )
     return format_html_join("", "<div><strong>{}.</strong> {}.{}</div>", lines)

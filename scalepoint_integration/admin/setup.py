@@ -65,7 +65,9 @@ class MailForm(forms.Form):
     recipient = forms.EmailField(
         label=_("To"),
         max_length=254,
-        help_text=_("Scalepoint's address, for example that of your contact there. Ask them if you have none."),
+        help_text=_(
+            "Scalepoint's email address, for example that of your contact there. If you don't have one, ask Scalepoint."
+        ),
     )
     subject = forms.CharField(label=_("Subject"), max_length=200)
     body = forms.CharField(label=_("Text"), max_length=10_000, widget=forms.Textarea(attrs={"rows": 16}))
@@ -79,7 +81,7 @@ class MailForm(forms.Form):
 
 class SetupAdmin(PageAdmin):
     page_template = "scalepoint/setup.html"
-    title = _("Set-up of Scalepoint")
+    title = _("Scalepoint setup")
 
     class Media:
         css = {"all": ["scalepoint/setup.css"]}
@@ -132,8 +134,8 @@ class SetupAdmin(PageAdmin):
         connection = form.save(commit=False)
         connection.switch = Connection.Switch.PAUSED
         _save(request, connection)
-        self.log_addition(request, connection, gettext("Made the first connection."))
-        messages.success(request, gettext("The connection is made. It is on hold until you switch it on."))
+        self.log_addition(request, connection, gettext("Created the first connection."))
+        messages.success(request, gettext("The connection was created. It is paused until you turn it on."))
         return _back(connection)
 
     def switch_on(self, request: HttpRequest) -> HttpResponse:
@@ -146,12 +148,12 @@ class SetupAdmin(PageAdmin):
         if missing and "confirmed" not in request.POST:
             shown = [(row, _look(row)) for row in missing]
             return self.render(
-                request, "scalepoint/setup_switch.html", _("Switch on?"), {"connection": connection, "rows": shown}
+                request, "scalepoint/setup_switch.html", _("Turn on?"), {"connection": connection, "rows": shown}
             )
         with transaction.atomic():
             if turn_switch(connection, request.user, Connection.Switch.ON):
-                self.log_change(request, connection, gettext("Switched on."))
-        messages.success(request, gettext("Scalepoint is switched on. New cases become tasks."))
+                self.log_change(request, connection, gettext("Turned on."))
+        messages.success(request, gettext("Scalepoint was turned on. New cases become tasks."))
         return _back(connection)
 
     def write_mail(self, request: HttpRequest) -> HttpResponse:
@@ -167,7 +169,7 @@ class SetupAdmin(PageAdmin):
         company = CompanyForm(request.POST if wanted == "company" else None, instance=connection)
         if wanted == "company" and company.is_valid():
             _save(request, connection, *letter.FACTS)
-            self.log_change(request, connection, gettext("Changed who we are in the mail to Scalepoint."))
+            self.log_change(request, connection, gettext("Changed who we are in the email to Scalepoint."))
             return HttpResponseRedirect(f"{_mail_page(connection)}&language={language}")
 
         if wanted == "company":
@@ -200,7 +202,7 @@ class SetupAdmin(PageAdmin):
         allow(request, VIEW)
         row = get_object_or_404(ScalepointMail.objects.select_related("sent_by", "connection"), pk=pk)
         context = {"mail": row, "sent": when(row.sent_at), "may_change": request.user.has_perm(CHANGE)}
-        return self.render(request, "scalepoint/setup_sent.html", _("Mail to Scalepoint"), context)
+        return self.render(request, "scalepoint/setup_sent.html", _("Email to Scalepoint"), context)
 
     def _letter(self, request: HttpRequest, connection: Connection, language: str, wanted: str) -> MailForm:
         draft = letter.compose(connection, endpoint_address(connection, request.build_absolute_uri("/")), language)
@@ -222,10 +224,10 @@ class SetupAdmin(PageAdmin):
             return False
         if wanted == "send":
             letter.send(connection, request.user, **text, now=timezone.now())
-            told = gettext("The mail is sent to %(recipient)s. Now we wait for Scalepoint.") % text
+            told = gettext("The email was sent to %(recipient)s. Waiting for Scalepoint.") % text
         else:
             letter.sent_outside(connection, request.user, **text)
-            told = gettext("It is written down that you have sent the mail yourself. Now we wait for Scalepoint.")
+            told = gettext("Recorded: you sent the email yourself. Waiting for Scalepoint.")
         messages.success(request, told)
         return True
 

@@ -83,7 +83,7 @@ class TestCaseAdmin(PageAdmin):
         example, insurer = _chosen(request.POST, _insurers())
         back = reverse("admin:scalepoint_integration_testcase_changelist")
         if connection is None or insurer is None:
-            self.message_user(request, _("First you need a connection and an insurance company."), messages.ERROR)
+            self.message_user(request, _("You need a connection and an insurance company first."), messages.ERROR)
             return HttpResponseRedirect(back)
         try:
             sent = send(connection, insurer, example, keep="keep" in request.POST)
@@ -103,7 +103,7 @@ class TestCaseAdmin(PageAdmin):
             return self.render(request, "scalepoint/testcase_delete.html", _("Delete all test cases"), context)
         count = cleanup.remove(cleanup.tests())
         request.session.pop(_SESSION, None)
-        self.message_user(request, ngettext("%d test case is deleted.", "%d test cases are deleted.", count) % count)
+        self.message_user(request, ngettext("%d test case was deleted.", "%d test cases were deleted.", count) % count)
         return HttpResponseRedirect(reverse("admin:scalepoint_integration_testcase_changelist"))
 
 

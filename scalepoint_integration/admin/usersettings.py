@@ -93,7 +93,7 @@ class UserSettingsAdmin(PageAdmin):
             form.save()
             log = self.log_addition if new else self.log_change
             log(request, row, [{"changed": {"fields": form.changed_data}}])
-            self.message_user(request, gettext("The settings are saved."), messages.SUCCESS)
+            self.message_user(request, gettext("The settings were saved."), messages.SUCCESS)
             return HttpResponseRedirect(after)
         email = getattr(person, get_user_model().get_email_field_name(), "")
         return self.render(request, "scalepoint/usersettings.html", title, {"form": form, "email": email})

@@ -28,10 +28,10 @@ REASONS = {
     "BelowDeductible": gettext_noop("Below the deductible"),
     "CreatedByMistake": gettext_noop("Created by mistake"),
     "Other": gettext_noop("Other"),
-    "PhoneInspection": gettext_noop("Inspected by telephone"),
+    "PhoneInspection": gettext_noop("Inspected by phone"),
     "NotCoveredAfterInspection": gettext_noop("Not covered after inspection"),
     "PaidInOwnSystem": gettext_noop("Paid in the company's own system"),
-    "Inactivity": gettext_noop("Closed because nothing happened"),
+    "Inactivity": gettext_noop("Closed due to inactivity"),
     "CustomReason": "",  # the company's own words
 }
 _KNOWN = {reason.casefold(): reason for reason in REASONS}

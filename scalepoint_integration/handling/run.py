@@ -186,10 +186,10 @@ def replay(event: InboundEvent) -> InboundEvent:
     with transaction.atomic():
         origin = InboundEvent.objects.select_for_update().get(pk=origin.pk)
         if origin.body is None:
-            raise NotReplayable(_("The content was deleted by the retention rule and can't be run again."))
+            raise NotReplayable(_("The content was deleted by the retention rule and can't be replayed."))
         waiting = InboundEvent.objects.filter(status=InboundEvent.Status.PENDING)
         if waiting.filter(pk=origin.pk).exists() or waiting.filter(replay_of=origin).exists():
-            raise NotReplayable(_("It is waiting for its turn already."))
+            raise NotReplayable(_("It is already waiting for its turn."))
         copied = [each.strip() for each in COLUMNS.split(",")][:13]
         made = InboundEvent.objects.create(replay_of=origin, **{name: getattr(origin, name) for name in copied})
     ring(queues.EVENTS)

@@ -44,7 +44,7 @@ class Case(models.Model):
         blank=True,
         related_name="cases",
         verbose_name=_("customer"),
-        help_text=_("Choose the customer here when several fit, then retry the case."),
+        help_text=_("If several customers match, choose one here, then retry the case."),
     )
     status = models.CharField(_("status"), max_length=15, choices=Status, default=Status.NEW)
     # Scalepoint's names of the case. Compared without regard to case, so kept in lower case.
@@ -73,7 +73,7 @@ class Case(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("responsible"),
+        verbose_name=_("responsible user"),
     )
     team = models.ForeignKey(
         "scalepoint_crm.Team", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("team")

@@ -37,7 +37,7 @@ class ConnectionManager(models.Manager["Connection"]):
 class Connection(models.Model):
     class Switch(models.TextChoices):
         OFF = "off", _("Off")
-        PAUSED = "paused", _("On hold")
+        PAUSED = "paused", _("Paused")
         ON = "on", _("On")
 
     class Environment(models.TextChoices):
@@ -49,8 +49,8 @@ class Connection(models.Model):
         INSURER = "insurer", _("The insurance company")
 
     class NewCases(models.TextChoices):
-        AUTOMATIC = "automatic", _("Make the task by itself")
-        INBOX = "inbox", _("Put it in the inbox, and a person makes the task")
+        AUTOMATIC = "automatic", _("Create the task automatically")
+        INBOX = "inbox", _("Put it in the inbox for a person to create the task")
 
     class Winner(models.TextChoices):
         SCALEPOINT = "scalepoint", _("The default values for Scalepoint")
@@ -58,14 +58,14 @@ class Connection(models.Model):
 
     class NoPhone(models.TextChoices):
         ASK = "ask", _("Ask me")
-        NEW = "new", _("Always make a new customer")
+        NEW = "new", _("Always create a new customer")
 
     contract_number = models.CharField(
         _("contract number"),
         max_length=50,
         unique=True,
-        validators=[RegexValidator(r"^[A-Za-z0-9_-]+$", _("Use only letters, digits, hyphen and underscore."))],
-        help_text=_("Part of the address that Scalepoint sends to. Choose any number of your own, for example 2332."),
+        validators=[RegexValidator(r"^[A-Za-z0-9_-]+$", _("Use only letters, digits, hyphens and underscores."))],
+        help_text=_("Part of the address that Scalepoint sends to. Choose any number, for example 2332."),
     )
     switch = models.CharField(
         _("switch"),
@@ -73,8 +73,8 @@ class Connection(models.Model):
         choices=Switch,
         default=Switch.PAUSED,
         help_text=_(
-            "Off: everything that arrives is refused. On hold: cases are stored, and nothing is made of them yet. "
-            "On: cases become tasks."
+            "Off: everything that arrives is refused. Paused: cases are stored, but no tasks are created yet. On: "
+            "cases become tasks."
         ),
     )
     server_name = models.CharField(
@@ -92,30 +92,39 @@ class Connection(models.Model):
     secret = EncryptedTextField(
         _("secret of this connection"),
         blank=True,
-        help_text=_("Scalepoint may prove who it is with this instead of an insurance company's security token."),
+        help_text=_("Scalepoint can identify itself with this instead of an insurance company's security token."),
     )
     secret_digest = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
     secret_last4 = models.CharField(_("ends with"), max_length=4, blank=True, editable=False)
     # How we prove ourselves to Scalepoint; keys and certificates are rows of their own (ClientKey).
     client_id = models.CharField(
-        _("client id"), max_length=200, blank=True, help_text=_("You get it from Scalepoint, for sending and fetching.")
+        _("client id"),
+        max_length=200,
+        blank=True,
+        help_text=_("You get it from Scalepoint. It is used for sending and fetching."),
     )
     client_secret = EncryptedTextField(
         _("client secret"),
         blank=True,
-        help_text=_("Only where Scalepoint gave you one. Otherwise a certificate is used, made on this page."),
+        help_text=_("Only if Scalepoint gave you one. Otherwise a certificate created on this page is used."),
     )
     token_url = models.URLField(
-        _("address for access tokens"), max_length=500, blank=True, help_text=_("Empty: as the environment has it.")
+        _("address for access tokens"),
+        max_length=500,
+        blank=True,
+        help_text=_("Leave empty to use the environment's default."),
     )
     api_url = models.URLField(
-        _("address of the events"), max_length=500, blank=True, help_text=_("Empty: as the environment has it.")
+        _("address for events"),
+        max_length=500,
+        blank=True,
+        help_text=_("Leave empty to use the environment's default."),
     )
     ecx_url = models.URLField(
         _("address for files and invoices"),
         max_length=500,
         blank=True,
-        help_text=_("Empty: as the environment has it."),
+        help_text=_("Leave empty to use the environment's default."),
     )
     # Nothing leaves the house before somebody switched it on here.
     send_case_number = models.BooleanField(_("send our case number"), default=False)
@@ -148,16 +157,16 @@ class Connection(models.Model):
     allow_body_token = models.BooleanField(
         _("security token inside the case"),
         default=False,
-        help_text=_("Only where Scalepoint can't send it in the header."),
+        help_text=_("Only if Scalepoint can't send it in the header."),
     )
 
-    new_cases = models.CharField(_("when a case comes"), max_length=10, choices=NewCases, default=NewCases.AUTOMATIC)
+    new_cases = models.CharField(_("when a case arrives"), max_length=10, choices=NewCases, default=NewCases.AUTOMATIC)
     winner = models.CharField(
         _("which values win"),
         max_length=10,
         choices=Winner,
         default=Winner.SCALEPOINT,
-        help_text=_("What an insurance company has of its own always wins over both."),
+        help_text=_("Values set on an insurance company always override both."),
     )
     customer_is = models.CharField(
         _("the customer on a case is"), max_length=15, choices=CustomerIs, default=CustomerIs.POLICYHOLDER
@@ -166,7 +175,8 @@ class Connection(models.Model):
         _("use the phone number as customer number"),
         default=True,
         help_text=_(
-            "A customer with that number is used; if there is none, one is made. If there are several, you are asked."
+            "If one customer has that number, that customer is used. If none has it, a customer is created. If "
+            "several have it, you are asked."
         ),
     )
     no_phone = models.CharField(_("when there is no phone number"), max_length=5, choices=NoPhone, default=NoPhone.ASK)
@@ -218,20 +228,23 @@ class Connection(models.Model):
         _("CVR number"), max_length=20, blank=True, validators=[validate_cvr], help_text=_("8 digits.")
     )
     contact_name = models.CharField(_("contact"), max_length=200, blank=True)
-    contact_phone = models.CharField(_("telephone"), max_length=50, blank=True)
+    contact_phone = models.CharField(_("phone"), max_length=50, blank=True)
 
     failure_recipients = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         blank=True,
         related_name="+",
-        verbose_name=_("who is told of errors"),
+        verbose_name=_("who is notified of errors"),
     )
     silence_days = models.PositiveSmallIntegerField(
         _("working days of silence"),
         null=True,
         blank=True,
         default=3,
-        help_text=_("You are told when an insurance company has sent nothing for so long. Empty: never."),
+        help_text=_(
+            "You are notified when an insurance company has sent nothing for this many working days. Leave empty to "
+            "turn this off."
+        ),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 

@@ -28,7 +28,7 @@ class InboundEvent(QueueItem):
     class Source(models.TextChoices):
         PUSH = "push", _("sent to us")
         POLL = "poll", _("fetched by us")
-        TEST = "test", _("test case of ours")
+        TEST = "test", _("our own test case")
 
     connection = models.ForeignKey(
         "scalepoint_integration.Connection", models.PROTECT, related_name="events", verbose_name=_("connection")
@@ -39,13 +39,13 @@ class InboundEvent(QueueItem):
         null=True,
         related_name="+",
         verbose_name=_("insurance company"),
-        help_text=_("Whose security token was used."),
+        help_text=_("The insurance company whose security token was used."),
     )
     case = models.ForeignKey(
         "scalepoint_integration.Case", models.SET_NULL, null=True, related_name="events", verbose_name=_("case")
     )
     replay_of = models.ForeignKey(
-        "self", models.PROTECT, null=True, related_name="replays", verbose_name=_("run again from")
+        "self", models.PROTECT, null=True, related_name="replays", verbose_name=_("replay of")
     )
     source = models.CharField(_("source"), max_length=5, choices=Source, default=Source.PUSH)
     dedupe_key = models.CharField(max_length=64)
@@ -55,18 +55,18 @@ class InboundEvent(QueueItem):
     vendor_id = models.CharField(_("Scalepoint's event id"), max_length=100, blank=True, db_index=True)
     case_number = models.CharField(_("case number"), max_length=100, blank=True, db_index=True)
     service_reference = models.CharField(_("service reference"), max_length=100, blank=True, db_index=True)
-    occurred_at = models.DateTimeField(_("happened"), null=True)
+    occurred_at = models.DateTimeField(_("occurred"), null=True)
     received_at = models.DateTimeField(_("received"), db_default=Now(), db_index=True)
     size = models.PositiveIntegerField(_("size in bytes"), default=0)
     body = models.BinaryField(null=True)
     # How often the same came again, and when last: nothing was done a second time (SP-107).
-    duplicates = models.PositiveIntegerField(_("came again"), default=0, db_default=0, editable=False)
-    duplicate_at = models.DateTimeField(_("came again last"), null=True, editable=False)
+    duplicates = models.PositiveIntegerField(_("received again"), default=0, db_default=0, editable=False)
+    duplicate_at = models.DateTimeField(_("last received again"), null=True, editable=False)
     # What the office may want to know although all went well: a code of the catalogue (SP-108).
     notice = models.CharField(max_length=10, blank=True, default="", db_default="", editable=False)
     # Why a person set it aside.
     ignored_because = models.CharField(
-        _("set aside because"), max_length=300, blank=True, default="", db_default="", editable=False
+        _("ignored because"), max_length=300, blank=True, default="", db_default="", editable=False
     )
 
     class Meta(QueueItem.Meta):
@@ -109,7 +109,7 @@ class EventAttempt(models.Model):
     error_facts = models.JSONField(default=dict)
     detail = models.TextField(_("technical error"), blank=True)
     retried_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("tried again by")
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("retried by")
     )
 
     class Meta:

@@ -24,7 +24,7 @@ class ClientKey(models.Model):
     registered = models.BooleanField(
         _("known to Scalepoint"),
         default=False,
-        help_text=_("Tick this when Scalepoint has confirmed the certificate. The newest such key is used."),
+        help_text=_("Tick this when Scalepoint has confirmed the certificate. The newest confirmed key is used."),
     )
     expires_at = models.DateTimeField(_("valid until"), editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

@@ -25,8 +25,8 @@ class ScalepointMail(models.Model):
     sent_at = models.DateTimeField(_("sent"), auto_now_add=True)
 
     class Meta:
-        verbose_name = _("mail to Scalepoint")
-        verbose_name_plural = _("mails to Scalepoint")
+        verbose_name = _("email to Scalepoint")
+        verbose_name_plural = _("emails to Scalepoint")
         ordering = ["-id"]
 
     def __str__(self) -> str:

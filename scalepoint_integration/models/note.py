@@ -16,7 +16,11 @@ class OfficeNote(models.Model):
     )
     text = models.TextField(_("note"))
     sending = models.ForeignKey(
-        "scalepoint_integration.OutboundEvent", models.SET_NULL, null=True, related_name="+", verbose_name=_("sending")
+        "scalepoint_integration.OutboundEvent",
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("outbound event"),
     )
     created_at = models.DateTimeField(_("written"), auto_now_add=True)
 

@@ -13,7 +13,7 @@ class OutboundEvent(QueueItem):
 
     class Kind(models.TextChoices):
         CASE_NUMBER = "case_number", _("Our case number")
-        CASE_NUMBER_FAILED = "case_number_failed", _("No case number could be made")
+        CASE_NUMBER_FAILED = "case_number_failed", _("No case number could be created")
         MESSAGE = "message", _("Message")
         PAYMENT_STATUS = "payment_status", _("Payment status")
         FILE = "file", _("File")
@@ -36,8 +36,8 @@ class OutboundEvent(QueueItem):
     answer = models.TextField(_("Scalepoint's answer"), blank=True, editable=False)
 
     class Meta(QueueItem.Meta):
-        verbose_name = _("sending")
-        verbose_name_plural = _("sendings")
+        verbose_name = _("outbound event")
+        verbose_name_plural = _("outbound events")
         permissions = [("send_outbound", "Can send to Scalepoint")]
         constraints = [models.UniqueConstraint(fields=["connection", "kind", "key"], name="sp_outbound_once")]
 

@@ -18,8 +18,8 @@ class Setup(Connection):
     class Meta:
         proxy = True
         default_permissions = ("view", "change")
-        verbose_name = _("set-up")
-        verbose_name_plural = _("set-up")
+        verbose_name = _("setup")
+        verbose_name_plural = _("setup")
 
 
 class DefaultValues(Connection):

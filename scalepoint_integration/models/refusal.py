@@ -21,7 +21,7 @@ class Refusal(models.Model):
         verbose_name=_("connection"),
     )
     received_at = models.DateTimeField(_("received"), db_default=Now(), db_index=True)
-    http_status = models.PositiveSmallIntegerField(_("answer"))
+    http_status = models.PositiveSmallIntegerField(_("response"))
     code = models.CharField(_("error code"), max_length=10)
     detail = models.CharField(_("technical reason"), max_length=200, blank=True)
     incident = models.CharField(_("incident"), max_length=16, db_index=True)
@@ -31,8 +31,8 @@ class Refusal(models.Model):
     body = models.BinaryField(null=True)
 
     class Meta:
-        verbose_name = _("refused try")
-        verbose_name_plural = _("refused tries")
+        verbose_name = _("refused request")
+        verbose_name_plural = _("refused requests")
         indexes = [models.Index(fields=["connection", "-id"], name="sp_refusal_newest")]
 
     def __str__(self) -> str:

@@ -35,7 +35,7 @@ class Reserve(models.Model):
     actual = money(_("actual"))
     outgoing = money(_("outgoing"))
     incoming = money(_("incoming"))
-    is_default = models.BooleanField(_("the usual one"), null=True)
+    is_default = models.BooleanField(_("default reserve"), null=True)
     type_id = text()
     type_name = text(_("type"))
     type_code = text(_("type code"))

@@ -36,9 +36,9 @@ class Revision(models.Model):
 
     class Kind(models.TextChoices):
         EXTERNALLY = "SETTLED_EXTERNALLY", _("Settled elsewhere")
-        WITH_EMAIL = "SETTLED_WITH_EMAIL", _("Settled with e-mail")
-        WITHOUT_EMAIL = "SETTLED_WITHOUT_EMAIL", _("Settled without e-mail")
-        FOR_REPLACEMENT = "SETTLED_FOR_REPLACEMENT", _("Settled for replacement")
+        WITH_EMAIL = "SETTLED_WITH_EMAIL", _("Settled with email")
+        WITHOUT_EMAIL = "SETTLED_WITHOUT_EMAIL", _("Settled without email")
+        FOR_REPLACEMENT = "SETTLED_FOR_REPLACEMENT", _("Settled with replacement goods")
         CANCELLED = "CANCELLED", _("Cancelled")
         UNKNOWN = "UNKNOWN", _("Unknown")
 
@@ -56,18 +56,18 @@ class Revision(models.Model):
     settled_at = models.DateTimeField(_("settled"), null=True)
     repair_amount = money(_("repair"))
     sub_total_amount = money(_("subtotal"))
-    policy_deductible = money(_("deductible of the policy"))
+    policy_deductible = money(_("policy deductible"))
     applied_deductible = money(_("deductible"))
     depreciation = money(_("depreciation"))
-    overall_manual_reduction = money(_("manual reduction in all"))
+    overall_manual_reduction = money(_("total manual reduction"))
     applied_manual_reduction = money(_("manual reduction"))
     replacement_amount = money(_("replacement"))
     cash_compensation = money(_("cash compensation"))
     invoice_amount = money(_("invoices"))
 
     class Meta:
-        verbose_name = _("settlement item by item")
-        verbose_name_plural = _("settlements item by item")
+        verbose_name = _("itemised settlement")
+        verbose_name_plural = _("itemised settlements")
         constraints = [models.UniqueConstraint(fields=["connection", "revision_token"], name="sp_revision_once")]
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ class RevisionItem(models.Model):
     quantity = money(_("quantity"))
     age_months = money(_("age in months"))
     base_price = money(_("base price"))
-    depreciation_percentage = money(_("depreciation in percent"))
+    depreciation_percentage = money(_("depreciation percentage"))
     depreciation_amount = money(_("depreciation"))
     replacement_amount = money(_("replacement"))
     group_id = text()

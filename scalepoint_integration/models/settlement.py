@@ -27,7 +27,7 @@ class Settlement(models.Model):
     said_at = models.DateTimeField(_("settled"))
     said = models.CharField(max_length=100, editable=False)
     approved_by = text(_("approved by"))
-    approved_by_email = text(_("e-mail"))
+    approved_by_email = text(_("email"))
     approved_by_type = text()
     deductible = money(_("deductible"))
     share_of_vat = money(_("share of VAT"))
@@ -62,14 +62,14 @@ class SettlementParty(models.Model):
     external_id = text()
     participant_id = text()
     roles = models.JSONField(_("roles"), default=list)
-    street = text(_("street"))
+    street = text(_("street and number"))
     street2 = text()
-    postal_code = text(_("postal code"))
+    postal_code = text(_("postcode"))
     city = text(_("city"))
     country = text()
     contact_name = text()
-    phone = text(_("telephone"))
-    email = text(_("e-mail"))
+    phone = text(_("phone"))
+    email = text(_("email"))
 
     objects = PartyManager()
 
@@ -89,7 +89,7 @@ class Expense(models.Model):
     number = text(_("invoice number"))
     kind = text(_("type"))
     total = money(_("total"))
-    subtotal = money(_("without VAT"))
+    subtotal = money(_("excluding VAT"))
     vat = money(_("VAT"))
     currency = text(_("currency"))
     issue_date = models.DateField(_("issued"), null=True)
@@ -197,7 +197,7 @@ class PaymentMeans(models.Model):
 
     payment = models.ForeignKey(Payment, models.CASCADE, related_name="means", verbose_name=_("payment"))
     place = models.PositiveSmallIntegerField(default=0)
-    code = text(_("way of payment"), choices=Code)
+    code = text(_("payment method"), choices=Code)
     channel = text(_("channel"), choices=Channel)
     payment_number = EncryptedTextField(blank=True, editable=False)
     instruction_id = EncryptedTextField(blank=True, editable=False)
@@ -211,8 +211,8 @@ class PaymentMeans(models.Model):
     objects = MeansManager()
 
     class Meta:
-        verbose_name = _("way of payment")
-        verbose_name_plural = _("ways of payment")
+        verbose_name = _("payment method")
+        verbose_name_plural = _("payment methods")
 
     def __str__(self) -> str:
         return self.get_code_display() or self.get_channel_display()

@@ -17,17 +17,19 @@ class UserSettings(models.Model):
         _("Scalepoint user name"),
         max_length=200,
         blank=True,
-        help_text=_("Invoices and messages to Scalepoint go out under this name."),
+        help_text=_("Invoices and messages to Scalepoint are sent under this name."),
     )
     tell_new_case = models.BooleanField(_("new cases that I am responsible for"), default=True)
-    tell_team_case = models.BooleanField(_("new cases of my team that nobody is responsible for"), default=True)
+    tell_team_case = models.BooleanField(_("new cases for my team that are unassigned"), default=True)
     tell_message = models.BooleanField(_("messages on my cases"), default=True)
-    tell_failures = models.BooleanField(_("errors, if I am among those who are told"), default=True)
-    tell_silence = models.BooleanField(_("an insurance company that is silent, if I am among those"), default=True)
+    tell_failures = models.BooleanField(_("errors, if I am one of the people notified"), default=True)
+    tell_silence = models.BooleanField(
+        _("an insurance company that has gone silent, if I am one of them"), default=True
+    )
 
     class Meta:
-        verbose_name = _("settings of a user")
-        verbose_name_plural = _("settings of users")
+        verbose_name = _("user's settings")
+        verbose_name_plural = _("users' settings")
 
     def __str__(self) -> str:
         return str(self.user)

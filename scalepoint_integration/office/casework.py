@@ -142,7 +142,7 @@ def link_task(service: Service, by: Any, task: Task) -> None:
     case = service.case
     with locked(case, by) as held:
         if Service.objects.filter(task=task).exclude(pk=service.pk).exists():
-            raise NotPossible(_("The task belongs to another case already."))
+            raise NotPossible(_("The task is already linked to another case."))
         own = held.services.get(pk=service.pk)
         if own.task_id != task.pk:
             _begin_anew(own)
@@ -310,7 +310,7 @@ def tell_payment(case: Case, by: Any, payment: Payment, status: str) -> Outbound
     with locked(case, by) as held:
         sending = outbox.send_payment_status(held, payment.uuid, status, by)
         if sending is None:
-            raise NotPossible(_("Payment status to Scalepoint is switched off on the connection."))
+            raise NotPossible(_("Sending payment status to Scalepoint is turned off on the connection."))
         Payment.objects.filter(pk=payment.pk, case=held).update(status=status)
     return sending
 
@@ -340,16 +340,16 @@ def send_invoice(case: Case, by: Any, expense: dict[str, Any]) -> OutboundEvent:
     with locked(case, by) as held:
         sending = outbox.send_expense(held, expense, by)
         if sending is None:
-            raise NotPossible(_("Invoices to Scalepoint are switched off on the connection."))
+            raise NotPossible(_("Sending invoices to Scalepoint is turned off on the connection."))
     return sending
 
 
 def _share(case: Case, by: Any, text: str) -> OutboundEvent:
     if not UserSettings.name_at_scalepoint(by):  # it travels with the message (outbox.bodies)
-        raise NotPossible(_("You have no Scalepoint user name yet. Write it in your own settings, and try again."))
+        raise NotPossible(_("You have no Scalepoint user name yet. Enter it in your own settings, then retry."))
     sending = outbox.send_message(case, "", text, by)
     if sending is None:
         raise NotPossible(
-            _("Messages to Scalepoint are switched off on the connection. An administrator can switch them on.")
+            _("Sending messages to Scalepoint is turned off on the connection. An administrator can turn it on.")
         )
     return sending

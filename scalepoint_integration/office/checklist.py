@@ -93,11 +93,11 @@ def endpoint_address(connection: Connection, base: str) -> str:
 
 def message_to_it(connection: Connection, row: Row, base: str) -> str:
     """What to write to whoever keeps the site, about the row of the address."""
-    lines = [_("Scalepoint is to send our insurance cases to this address:"), endpoint_address(connection, base), ""]
+    lines = [_("Scalepoint needs to send our insurance cases to this address:"), endpoint_address(connection, base), ""]
     if row.problems:
-        lines += [_("Please put this right:"), *(f"- {problem}" for problem in row.problems)]
+        lines += [_("Please fix the following:"), *(f"- {problem}" for problem in row.problems)]
     else:
-        lines += [_("Please see to it that it can be reached from outside, over https.")]
+        lines += [_("Please make sure that it can be reached from outside over https.")]
     return "\n".join(lines)
 
 
@@ -106,7 +106,7 @@ def _switch(connection: Connection) -> Row:
     return Row(
         "switch",
         Status.MISSING if off else Status.DONE,
-        _("The module is switched on"),
+        _("The module is turned on"),
         _("You"),
         str(connection.get_switch_display()),
         _to(_("Change"), "connection_change", connection.pk),
@@ -121,12 +121,12 @@ def _address(connection: Connection, now: datetime, base: str) -> Row:
         problems.append(_("The address begins with http. Scalepoint can only send to https."))
     if is_local(host):
         problems.append(
-            _("The address leads to this computer or your own network (%(host)s). Scalepoint can't reach it.")
+            _("The address points to this computer or your own network (%(host)s). Scalepoint can't reach it.")
             % {"host": host or address}
         )
     if conf().public_base_url and not validate_host(host, settings.ALLOWED_HOSTS):
         problems.append(
-            _("The site does not answer under its public name %(host)s (ALLOWED_HOSTS).") % {"host": host or address}
+            _("The site does not respond to its public name %(host)s (ALLOWED_HOSTS).") % {"host": host or address}
         )
     if not alive(now):
         problem = describe(errors.JOB_STOPPED)
@@ -135,8 +135,8 @@ def _address(connection: Connection, now: datetime, base: str) -> Row:
     if not conf().public_base_url:
         problems.append(
             _(
-                "The site has not been told its public name (SCALEPOINT_PUBLIC_BASE_URL), so the address is the one "
-                "you are using now."
+                "The public name of the site is not set (SCALEPOINT_PUBLIC_BASE_URL), so the address is the one you "
+                "are using now."
             )
         )
         status = Status.MISSING if status == Status.MISSING else Status.WARNING
@@ -151,10 +151,10 @@ def _default_values(connection: Connection) -> Row:
     elif not template.active:
         problems.append(describe(errors.TEMPLATE_INACTIVE, {"template": template.name}).what + ".")
     if responsible is not None and not responsible.is_active:
-        problems.append(_("%(user)s is not active any more. Choose somebody else.") % {"user": responsible})
+        problems.append(_("%(user)s is no longer active. Choose somebody else.") % {"user": responsible})
     if responsible is None and connection.team is None:
-        problems.append(_("Neither a team nor a responsible user is chosen: nobody would get the new cases."))
-    chosen = ((_("Team"), connection.team), (_("Responsible"), responsible), (_("Template"), template))
+        problems.append(_("Neither a team nor a responsible user is chosen, so nobody would get the new cases."))
+    chosen = ((_("Team"), connection.team), (_("Responsible user"), responsible), (_("Template"), template))
     return Row(
         "default_values",
         Status.MISSING if problems else Status.DONE,
@@ -170,9 +170,9 @@ def _customer_rules(connection: Connection) -> Row:
     if connection.customer_is == Connection.CustomerIs.INSURER:
         proof = _("Customer = insurance company")
     elif connection.phone_as_customer_number:
-        proof = _("Customer = policyholder, telephone as customer number")
+        proof = _("Customer = policyholder, phone number as customer number")
     else:
-        proof = _("Customer = policyholder, known by the policy number")
+        proof = _("Customer = policyholder, identified by policy number")
     # Each rule has a value from the start; the type of a new customer alone has to be chosen, where there are types.
     chosen = connection.customer_type_id or not CustomerType.objects.exists()
     return Row(
@@ -187,13 +187,15 @@ def _customer_rules(connection: Connection) -> Row:
 
 
 def _mail(connection: Connection, mail: ScalepointMail | None) -> Row:
-    text = _("The mail to Scalepoint is sent")
+    text = _("The email to Scalepoint has been sent")
     if mail is None:
-        return Row("mail", Status.MISSING, text, _("You"), action=_to(_("Write the mail"), "setup_mail", of=connection))
+        return Row(
+            "mail", Status.MISSING, text, _("You"), action=_to(_("Write the email"), "setup_mail", of=connection)
+        )
     proof = moment(mail.sent_at)
     if mail.sent_by:
         proof = _("%(when)s by %(user)s") % {"when": proof, "user": mail.sent_by}
-    return Row("mail", Status.DONE, text, _("You"), proof, _to(_("See mail"), "setup_sent_mail", mail.pk))
+    return Row("mail", Status.DONE, text, _("You"), proof, _to(_("View email"), "setup_sent_mail", mail.pk))
 
 
 def _from_scalepoint(connection: Connection, mail: ScalepointMail | None) -> Row:
@@ -205,16 +207,16 @@ def _from_scalepoint(connection: Connection, mail: ScalepointMail | None) -> Row
     if not missing:
         status, who, proof = Status.DONE, _("You"), f"{connection.server_name} · {connection.user_name}"
     elif mail is None:
-        status, who, proof = Status.MISSING, _("You"), _("Comes after the mail to Scalepoint.")
+        status, who, proof = Status.MISSING, _("You"), _("Comes after the email to Scalepoint.")
     else:
         status, who, proof = Status.WAITING, _("Scalepoint"), ", ".join(missing)
     return Row(
         "from_scalepoint",
         status,
-        _("What Scalepoint told you is typed in"),
+        _("The details from Scalepoint have been entered"),
         who,
         proof,
-        _to(_("Type in") if missing else _("Change"), "connection_change", connection.pk),
+        _to(_("Enter") if missing else _("Change"), "connection_change", connection.pk),
     )
 
 
@@ -231,10 +233,10 @@ def _insurers(connection: Connection, now: datetime) -> Row:
     if ready:
         proof = _("Ready: %(companies)s") % {"companies": _some(ready)}
         proof = f"{proof}. {lacks}" if missing else proof
-        return Row("insurers", Status.DONE, text, _("You"), proof, _to_insurers(_("See")))
+        return Row("insurers", Status.DONE, text, _("You"), proof, _to_insurers(_("View")))
     if missing:
         return Row("insurers", Status.MISSING, text, _("You"), lacks, _to_insurers(_("Change")))
-    add = _link(_("Add a company"), "admin:scalepoint_crm_insurancecompany_add")
+    add = _link(_("Add an insurance company"), "admin:scalepoint_crm_insurancecompany_add")
     problem = _(
         "You have no insurance companies yet. Without at least one company with a token, all cases are refused."
     )
@@ -252,7 +254,7 @@ def _test_case(connection: Connection) -> Row:
     return Row(
         "test_case",
         Status.DONE if newest else Status.MISSING,
-        _("A test case came all the way through"),
+        _("A test case has been completed"),
         _("You"),
         moment(newest) if newest else "",
         _to(_("Test again") if newest else _("Send a test case"), "testcase_changelist", of=connection),
@@ -260,12 +262,12 @@ def _test_case(connection: Connection) -> Row:
 
 
 def _first_case(connection: Connection) -> Row:
-    text = _("The first real case has come")
+    text = _("The first real case has been received")
     first = Case.objects.filter(connection=connection, is_test=False).order_by("pk").first()
     if first is None:
-        return Row("first_case", Status.WAITING, text, _("Scalepoint"), _("Becomes green by itself."))
+        return Row("first_case", Status.WAITING, text, _("Scalepoint"), _("Turns green automatically."))
     proof = f"{first} · {moment(first.created_at)}"
-    return Row("first_case", Status.DONE, text, _("Scalepoint"), proof, _to(_("See"), "case_change", first.pk))
+    return Row("first_case", Status.DONE, text, _("Scalepoint"), proof, _to(_("View"), "case_change", first.pk))
 
 
 def _told_of_errors(connection: Connection) -> Row:
@@ -276,11 +278,11 @@ def _told_of_errors(connection: Connection) -> Row:
             (reached if getattr(person, person.get_email_field_name(), "") else mute).append(str(person))
     problems: tuple[str, ...] = ()
     if mute:
-        problems = (_("Has no mail address, and is not told: %(users)s.") % {"users": _some(mute)},)
+        problems = (_("Not notified because they have no email address: %(users)s.") % {"users": _some(mute)},)
     return Row(
         "told_of_errors",
         Status.DONE if reached else Status.WARNING,
-        _("Somebody is told of errors"),
+        _("Somebody is notified of errors"),
         _("You"),
         _some(reached) if reached else _("Nobody is chosen"),
         _default_values_page(_("Change") if reached else _("Choose"), connection),
@@ -296,7 +298,7 @@ def _rows_of_the_host(connection: Connection, now: datetime) -> list[Row]:
             found += list(function(connection, now))
         except Exception:
             logger.exception("The row %s of the set-up list failed", path)
-            text = _("A check of your own site could not be run (%(name)s)") % {"name": path}
+            text = _("One of your own site's checks could not be run (%(name)s)") % {"name": path}
             found.append(Row(path, Status.WARNING, text, _("IT"), _("The reason is in the site's log.")))
     return found
 

@@ -21,7 +21,7 @@ class State(TextChoices):
     READY = "ready", _("Ready")
     MISSING = "missing", _("Something is missing")
     WAITING = "waiting", _("Waiting for Scalepoint")
-    PAUSED = "paused", _("On hold")
+    PAUSED = "paused", _("Paused")
     OFF = "off", _("Off")
     ERROR = "error", _("Error")
 

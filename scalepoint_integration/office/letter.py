@@ -98,8 +98,8 @@ def refuse_secrets(*texts: str) -> None:
     if held:
         raise MailRefused(
             _(
-                "The text holds a security token, a password or a key. Nothing was sent, and nothing was stored. Take "
-                "it out: whoever sees a mail on its way could use it. Scalepoint never needs it from you."
+                "The text contains a security token, a password or a key. Nothing was sent, and nothing was stored. "
+                "Remove it: anyone who sees the email in transit could use it. Scalepoint never needs it from you."
             )
         )
 
@@ -124,7 +124,7 @@ def send(connection: Connection, by: Any, recipient: str, subject: str, body: st
             logger.warning("The mail to Scalepoint could not be sent: %s", type(error).__name__)
             raise MailRefused(_not_sent(f"{type(error).__name__}: {error}"[:200])) from error
         if not sent:
-            raise MailRefused(_not_sent(_("the mail server took nothing")))
+            raise MailRefused(_not_sent(_("the mail server did not accept the email")))
     return row
 
 
@@ -156,8 +156,8 @@ def _log(connection: Connection, by: Any, how: str, recipient: str, subject: str
 
 def _not_sent(reason: str) -> str:
     return _(
-        "The mail could not be sent (%(reason)s). Nothing was written down as sent. Send it from your own mail program "
-        "instead, or ask IT to look at the mail settings of the site (EMAIL_URL)."
+        "The email could not be sent (%(reason)s). Nothing was recorded as sent. Send it from your own mail program "
+        "instead, or ask IT to check the email settings of the site (EMAIL_URL)."
     ) % {"reason": reason}
 
 

@@ -50,7 +50,7 @@ def _events(case: Case, limit: int) -> Iterator[Entry]:
             yield Entry(event.finished_at, "good", _("Handled: %(what)s") % {"what": name}, event_id=event.pk)
         if event.finished_at and event.status == QueueItem.Status.IGNORED:
             because = event.ignored_because or describe(event.error_code, event.error_facts).what
-            yield Entry(event.finished_at, "wait", _("Set aside: %(why)s") % {"why": because}, event_id=event.pk)
+            yield Entry(event.finished_at, "wait", _("Ignored: %(why)s") % {"why": because}, event_id=event.pk)
 
 
 def _tries(case: Case, limit: int) -> Iterator[Entry]:
@@ -59,7 +59,7 @@ def _tries(case: Case, limit: int) -> Iterator[Entry]:
         who = str(row.retried_by) if row.retried_by else ""
         text = describe(row.error_code, row.error_facts).what
         if who:
-            text = _("%(what)s. Tried again") % {"what": text}
+            text = _("%(what)s. Retried") % {"what": text}
         yield Entry(row.at, "bad", text, who, row.event_id)
 
 
@@ -101,7 +101,7 @@ def _images(case: Case, limit: int) -> Iterator[Entry]:
 
 def _tasks(case: Case, limit: int) -> Iterator[Entry]:
     for task in Task.objects.filter(scalepoint_service__case=case).order_by("-pk")[:limit]:
-        yield Entry(task.created_at, "good", _("Task %(number)s was made") % {"number": task.pk})
+        yield Entry(task.created_at, "good", _("Task %(number)s was created") % {"number": task.pk})
 
 
 def _changes(case: Case, limit: int) -> Iterator[Entry]:

@@ -20,7 +20,7 @@ _PAGES = (
         "scalepoint_integration_defaultvalues_changelist",
         "scalepoint_integration.view_defaultvalues",
     ),
-    (_("Set-up"), "scalepoint_integration_setup_changelist", "scalepoint_integration.view_setup"),
+    (_("Setup"), "scalepoint_integration_setup_changelist", "scalepoint_integration.view_setup"),
     (_("My settings"), "scalepoint_integration_usersettings_mine", "scalepoint_integration.view_case"),
     (_("Test"), "scalepoint_integration_testcase_changelist", "scalepoint_integration.send_test"),
 )

@@ -151,20 +151,20 @@ EXAMPLES = MappingProxyType(
         ),
         "fire": Example(gettext_lazy("Fire"), gettext_lazy("An ordinary case with two images."), _fire),
         "no_phone": Example(
-            gettext_lazy("Without a telephone number"),
-            gettext_lazy("The customer can't be found by the number; the customer rules say what happens."),
+            gettext_lazy("Without a phone number"),
+            gettext_lazy("The customer can't be found by the number; the customer rules decide what happens."),
             _no_phone,
             fails=True,
         ),
         "twins": Example(
-            gettext_lazy("A telephone number that two customers have"),
+            gettext_lazy("A phone number that two customers share"),
             gettext_lazy("The case waits until you have chosen the customer."),
             _twins,
             fails=True,
         ),
         "broken_image": Example(
             gettext_lazy("A broken image"),
-            gettext_lazy("The case is made; the image is shown as failed."),
+            gettext_lazy("The case is created; the image is shown as failed."),
             _broken_image,
             fails=True,
         ),
@@ -176,7 +176,7 @@ EXAMPLES = MappingProxyType(
         ),
         "unknown_token": Example(
             gettext_lazy("Unknown security token"),
-            gettext_lazy("It is refused, and stands among the refused tries."),
+            gettext_lazy("It is refused, and is listed under refused requests."),
             _water,
             fails=True,
             unknown_token=True,

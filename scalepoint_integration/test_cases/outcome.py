@@ -35,7 +35,7 @@ def steps(sent: Sent) -> list[Step]:
     ]
     again = len(sent.answers) - len(sent.event_ids)
     if again:
-        found.append(Step("good", gettext("Came again, and nothing was made a second time"), events[0]))
+        found.append(Step("good", gettext("Received again, and nothing was created twice"), events[0]))
     case = Case.objects.filter(events__in=events).select_related("insurer", "customer", "responsible").first()
     if case is None:
         return found + [_trouble(event) for event in events]
@@ -51,13 +51,13 @@ def steps(sent: Sent) -> list[Step]:
     if not case.is_open:
         found.append(Step("good", gettext("The case was closed again: %(how)s") % {"how": case.get_status_display()}))
     for person in notifications.would_be_told(case) if case.customer else ():
-        found.append(Step("good", gettext("Mail to %(person)s (shown, not sent)") % {"person": person}))
+        found.append(Step("good", gettext("Email to %(person)s (shown, not sent)") % {"person": person}))
     return found
 
 
 def _trouble(event: InboundEvent) -> Step:
     if event.status == InboundEvent.Status.PENDING and not event.error_code:
-        return Step("wait", gettext("It waits for its turn"), event)
+        return Step("wait", gettext("It is waiting for its turn"), event)
     problem = describe(event.error_code, event.error_facts)
     state = "bad" if event.status == InboundEvent.Status.FAILED else "wait"
     return Step(state, gettext("Stopped: %(what)s") % {"what": problem.what}, event, problem)

@@ -98,7 +98,7 @@ class TaskAdmin(OfficeAdmin):
         "customer__street",
         "work_street",
     )
-    search_help_text = _("Title, requisition number, Scalepoint ID, customer, telephone or address")
+    search_help_text = _("Title, requisition number, Scalepoint ID, customer, phone or address")
     autocomplete_fields = ("customer", "insurer")
     readonly_fields = ("scalepoint_link", "pictures", "template", "created_at", "updated_at")
     inlines = [CheckItemInline, NoteInline, ContactInline]
@@ -111,7 +111,7 @@ class TaskAdmin(OfficeAdmin):
             _("Where"),
             {
                 "fields": ("work_street", "work_street2", ("work_postal_code", "work_city"), "work_country"),
-                "description": _("Only where the work is done somewhere else than at the customer's address."),
+                "description": _("Only if the work is done somewhere other than the customer's address."),
             },
         ),
         (

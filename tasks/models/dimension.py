@@ -17,10 +17,14 @@ class Dimension(models.Model):
         PURPOSE = "purpose", _("Purpose")
 
     kind = models.CharField(_("list"), max_length=20, choices=Kind)
-    code = models.CharField(_("number"), max_length=50, blank=True, help_text=_("As in your accounts, if it has one."))
+    code = models.CharField(
+        _("number"), max_length=50, blank=True, help_text=_("The number used in your accounts, if there is one.")
+    )
     name = models.CharField(_("name"), max_length=200)
     active = models.BooleanField(
-        _("active"), default=True, help_text=_("Switch off instead of deleting what is no longer used.")
+        _("active"),
+        default=True,
+        help_text=_("Make a value inactive, instead of deleting it, when it is no longer used."),
     )
 
     class Meta:
@@ -31,7 +35,7 @@ class Dimension(models.Model):
             models.UniqueConstraint(
                 fields=["kind", "name"],
                 name="scalepoint_tasks_dimension_name",
-                violation_error_message=_("The list has a value with this name already."),
+                violation_error_message=_("The list already has a value with this name."),
             )
         ]
 

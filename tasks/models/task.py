@@ -58,16 +58,16 @@ class Task(models.Model):
     )
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        verbose_name=_("responsible"),
+        verbose_name=_("responsible user"),
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="+",
     )
     # Only where the work is done at another place than the customer's own address.
-    work_street = models.CharField(_("street"), max_length=300, blank=True)
-    work_street2 = models.CharField(_("street, second line"), max_length=300, blank=True)
-    work_postal_code = models.CharField(_("postal code"), max_length=20, blank=True)
+    work_street = models.CharField(_("street and number"), max_length=300, blank=True)
+    work_street2 = models.CharField(_("address line 2"), max_length=300, blank=True)
+    work_postal_code = models.CharField(_("postcode"), max_length=20, blank=True)
     work_city = models.CharField(_("city"), max_length=200, blank=True)
     work_country = models.CharField(_("country"), max_length=2, blank=True)
     deadline = models.DateField(_("deadline"), null=True, blank=True, db_index=True)
@@ -115,8 +115,8 @@ class TaskCheckItem(models.Model):
     done = models.BooleanField(_("done"), default=False)
 
     class Meta:
-        verbose_name = _("check list item")
-        verbose_name_plural = _("check list")
+        verbose_name = _("checklist item")
+        verbose_name_plural = _("checklist")
         ordering = ["position", "id"]
 
     def __str__(self) -> str:

@@ -7,30 +7,35 @@ class TaskTemplate(models.Model):
     """How a new task begins."""
 
     name = models.CharField(
-        _("name"), max_length=100, unique=True, help_text=_("Your own name for the template; it is not put on tasks.")
+        _("name"),
+        max_length=100,
+        unique=True,
+        help_text=_("Your own name for the template; it does not appear on tasks."),
     )
     title = models.CharField(
-        _("title"), max_length=200, blank=True, help_text=_("Stands first in the title of every new task.")
+        _("title"), max_length=200, blank=True, help_text=_("Placed first in the title of every new task.")
     )
     description = models.TextField(
-        _("description"), blank=True, help_text=_("Stands first; what is told about the damage comes below it.")
+        _("description"), blank=True, help_text=_("Placed above the description of the damage.")
     )
     days_to_deadline = models.PositiveSmallIntegerField(
-        _("days until the deadline"), null=True, blank=True, help_text=_("Empty: no deadline.")
+        _("days until the deadline"), null=True, blank=True, help_text=_("Leave empty for no deadline.")
     )
     team = models.ForeignKey(
         "scalepoint_crm.Team", verbose_name=_("team"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     responsible = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        verbose_name=_("responsible"),
+        verbose_name=_("responsible user"),
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="+",
     )
     active = models.BooleanField(
-        _("active"), default=True, help_text=_("Switch off instead of deleting: no new task is made from it.")
+        _("active"),
+        default=True,
+        help_text=_("No new tasks are created from an inactive template. Use this instead of deleting."),
     )
 
     class Meta:
@@ -50,8 +55,8 @@ class TaskTemplateItem(models.Model):
     text = models.CharField(_("text"), max_length=300)
 
     class Meta:
-        verbose_name = _("check list item")
-        verbose_name_plural = _("check list")
+        verbose_name = _("checklist item")
+        verbose_name_plural = _("checklist")
         ordering = ["position", "id"]
 
     def __str__(self) -> str:

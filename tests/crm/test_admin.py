@@ -76,7 +76,7 @@ def test_a_token_that_was_given_is_stored_and_never_shown(admin_client: Client, 
     data = form(admin_client.get(page(company)))
     assert not any("token" in key and "new_token" not in key and PLAIN in value for key, value in data.items())
     response = admin_client.post(page(company), data | {"tokens-2-0-new_token": f" {PLAIN} "}, follow=True)
-    assert next(str(message) for message in response.context["messages"]) == "The token that ends with 8f3c is stored."
+    assert next(str(message) for message in response.context["messages"]) == "The token ending in 8f3c was saved."
     assert SecurityToken.objects.get().token == PLAIN
     after = admin_client.get(page(company)).content.decode()
     assert "••••8f3c" in after

@@ -30,9 +30,9 @@ def test_work_does_what_is_waiting_and_ends(world: World) -> None:
 def test_replay_by_id_and_by_type(world: World, settings: Settings) -> None:
     rows = handle(world, *({"eventType": "brand_new", "n": n} for n in range(3)), {"eventType": "other"})
     settings.SCALEPOINT = {"HANDLERS": {"brand_new": f"{__name__}.counted"}}
-    assert run("scalepoint_replay", str(rows[0].pk)) == ("1 events are run again.\n", "")
+    assert run("scalepoint_replay", str(rows[0].pk)) == ("1 events are being replayed.\n", "")
     out, err = run("scalepoint_replay", "--ignored", "brand_new")
-    assert out == "2 events are run again.\n"
+    assert out == "2 events are being replayed.\n"
     assert err.startswith(f"{rows[0].pk}: ")  # its replay waits already
     run("scalepoint_work", "--once")
     assert sorted(Customer.objects.values_list("name", flat=True)) == ["0", "1", "2"]

@@ -483,7 +483,7 @@ def test_it_happens_and_the_office_reads_what_to_do(site: Site, code: str) -> No
         shown = " ".join(html.unescape(answer.content.decode()).split())
         with translation.override(language):
             problem = describe(code, {})
-            who = problem.who and translation.gettext("Who can")
+            who = problem.who and translation.gettext("Can be fixed by")
         for text in (problem.what, problem.todo):
             # Facts of the case stand where the text has an ellipsis; the steps stand sentence by sentence.
             for part in filter(None, re.split(r"…|\. ", text)):

@@ -122,7 +122,7 @@ def test_the_list_takes_the_recorded_number_of_queries_however_many_rows(office:
 # ---- Rows ----------------------------------------------------------------------------------------------------------
 def test_a_row_says_what_is_wrong_and_where_to_solve_it(office: Client, cases: dict[str, Case]) -> None:
     page = text(office, tab="needs_action")
-    assert "Several customers fit (28112233)" in page
+    assert "Several customers match (28112233)" in page
     solve = reverse("admin:scalepoint_integration_case_change", args=[cases["stuck"].pk])
     assert f'<a href="{solve}">Choose customer</a>' in page
     assert "SP-203" not in page
@@ -303,13 +303,13 @@ def test_who_may_only_look_changes_nothing(cases: dict[str, Case]) -> None:
     assert list(Case.objects.order_by("pk").values()) == before
     assert Case.history.count() == history
     page = text(client)
-    assert "Take the chosen cases" not in page
+    assert "Take the selected cases" not in page
     assert "Export" not in page
 
 
 def test_taking_makes_me_responsible(office: Client, cases: dict[str, Case]) -> None:
     page = act(office, "take", cases["new"], cases["stuck"])
-    assert "You are responsible for 2 cases now." in page.content.decode()
+    assert "You are now responsible for 2 cases." in page.content.decode()
     assert set(Case.objects.filter(responsible=ole()).values_list("number", flat=True)) == {"new", "stuck"}
     assert Case.objects.filter(taken_at__isnull=False).count() == 2
     assert Case.history.filter(history_user=ole()).count() == 2
@@ -341,7 +341,7 @@ def test_closing_needs_a_reason(office: Client, cases: dict[str, Case]) -> None:
     act(office, "close", cases["late"], apply="1", reason=" ")
     assert Case.objects.filter(status="closed").count() == 1
     page = act(office, "close", cases["late"], apply="1", reason="Kunden fortrød")
-    assert "1 case is closed." in page.content.decode()
+    assert "1 case was closed." in page.content.decode()
     cases["late"].refresh_from_db()
     assert cases["late"].status == "closed"
 
@@ -358,14 +358,14 @@ def test_linking_leads_to_the_page_of_one_case(office: Client, cases: dict[str, 
     response = office.post(reverse(LIST), chosen)
     page = reverse("admin:scalepoint_integration_case_change", args=[cases["new"].pk])
     assert response.headers["Location"] == f"{page}#link-task"
-    assert "Choose one case only" in act(office, "link_task", cases["new"], cases["late"]).content.decode()
+    assert "Choose only one case" in act(office, "link_task", cases["new"], cases["late"]).content.decode()
 
 
 def test_too_many_at_once_are_refused(office: Client, cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caselist, "AT_ONCE", 1)
     for action in ("take", "assign", "close", "make_task"):
         page = act(office, action, cases["new"], cases["stuck"], apply="1", reason="x", nobody="on")
-        assert "Nothing was changed: more than 1 cases were chosen." in page.content.decode(), action
+        assert "Nothing was changed: more than 1 cases were selected." in page.content.decode(), action
     assert Case.objects.filter(responsible=ole()).count() == 0
     assert Case.objects.filter(status="closed").count() == 1
 
@@ -386,7 +386,7 @@ def test_events_that_failed_are_retried(office: Client, world: World) -> None:
     world.connection.phone_as_customer_number = False
     world.connection.save()
     page = act(office, "retry", Case.objects.get())
-    assert "1 event is tried again now." in page.content.decode()
+    assert "1 event is being retried." in page.content.decode()
     assert InboundEvent.objects.get().status == "done"
     assert Task.objects.count() == 1
 
@@ -397,6 +397,6 @@ def test_the_task_is_made_or_it_is_said_why_not(office: Client, world: World) ->
     made, lone = Case.objects.get(), make(world, "lone")
     page = act(office, "make_task", made, lone)
     said = [str(message) for message in page.context["messages"]]
-    assert said == ["lone: The task could not be made; the list says why.", "1 case has its task."]
+    assert said == ["lone: The task could not be created; the list shows why.", "1 case now has its task."]
     assert Task.objects.count() == 1
     assert list(made.services.filter(task=None)) == []

@@ -64,11 +64,11 @@ def test_all_values_are_there_with_who_wins(world: World, office: Client) -> Non
         assert label in page, label
     for label in ("Case group", "Price group", "Margin group", "Department", "Carrier", "Purpose", "CVR number"):
         assert label in page, label
-    assert "Comes first, from the insurance company: Nord Forsikring (eksempel): Nords team." in page
+    assert "An insurance company's own value comes first: Nord Forsikring (eksempel): Nords team." in page
     assert "Then this value. The customer&#x27;s own is used where this is empty." in page
     assert "[CaseNumber]" in page and "[PolicyNumber]" in page
     Connection.objects.update(winner="customer")
-    assert "This value is used where the customer has none." in office.get(address(world)).content.decode()
+    assert "This value is used if the customer has none." in office.get(address(world)).content.decode()
 
 
 def test_where_nothing_is_in_use_the_page_leads_to_where_it_is_made(world: World, office: Client) -> None:
@@ -103,7 +103,7 @@ def test_looking_shows_what_would_be_and_changes_nothing(world: World, office: C
     response = office.post(address(world), data | change | {button: "1"})
     text = response.content.decode()
     assert everything() == before and LogEntry.objects.count() == 0
-    assert "»Skade i Odense C«" in text and "»Customer 00112233 Jens (exists already)«" in text
+    assert "»Skade i Odense C«" in text and "»Customer 00112233 Jens (already exists)«" in text
     assert ("Tried on the latest cases" in text) is (button == "_try")
     if button == "_try":
         assert len(response.context["table"]) == 10
@@ -111,7 +111,7 @@ def test_looking_shows_what_would_be_and_changes_nothing(world: World, office: C
         assert [(str(was), str(now)) for was, now, differs in newest if differs] == [
             ("Scalepoint: 20310506-00012", "Skade i Odense C"),
             ("Service", "Vest"),
-            ("Customer Inga Eksempelsen (exists already)", "Customer 00112233 Jens (exists already)"),
+            ("Customer Inga Eksempelsen (already exists)", "Customer 00112233 Jens (already exists)"),
         ]
 
 
@@ -134,11 +134,11 @@ def test_several_customers_and_no_number_are_told_in_words(world: World, office:
     Connection.objects.update(phone_as_customer_number=True)
     Customer.objects.bulk_create([Customer(name=name, customer_number="00112233") for name in "AB"])
     text = office.get(address(world)).content.decode()
-    assert "»You are asked«" in text and "Several customers fit (00112233)." in text
+    assert "»You will be asked«" in text and "Several customers match (00112233)." in text
     handle(world, merged(assignment(2), {"policyHolder": {"phoneNumber": None}}))
     assert "The policyholder has no phone number." in office.get(address(world)).content.decode()
     data = form(office.get(address(world))) | {"no_phone": "new", "_preview": "1"}
-    assert "»Customer Inga Eksempelsen (is made)«" in office.post(address(world), data).content.decode()
+    assert "»Customer Inga Eksempelsen (will be created)«" in office.post(address(world), data).content.decode()
 
 
 def test_saving_keeps_who_and_why_and_touches_nothing_else(world: World, office: Client) -> None:
@@ -166,7 +166,7 @@ def test_saving_keeps_who_and_why_and_touches_nothing_else(world: World, office:
     ("change", "says"),
     [
         ({"case_name_template": "[sagnr]"}, "The field [sagnr] does not exist. Did you mean [Sagsnummer]?"),
-        ({"company_tax_id": "12345678"}, "This is not a CVR number."),
+        ({"company_tax_id": "12345678"}, "This is not a valid CVR number."),
         ({"responsible": "gone"}, "The responsible user is no longer active. Choose another"),
     ],
 )

@@ -107,8 +107,8 @@ def test_what_came_again_is_counted_and_not_made_again(world: World) -> None:
     assert (event.duplicates, Task.objects.count(), InboundEvent.objects.count()) == (2, 1, 1)
     assert event.duplicate_at and event.duplicate_at > event.received_at
     page = shown(client_of(VIEW), event)
-    assert "The event was received before" in page
-    assert "It came 2 more times." in page
+    assert "The event has already been received" in page
+    assert "It was received 2 more times." in page
 
 
 def test_what_is_older_than_what_is_known_says_so(world: World) -> None:
@@ -202,7 +202,7 @@ def test_every_status_has_its_word(world: World) -> None:
     for change, word in (
         ({}, "Received"),
         ({"attempts": 1, "available_at": later}, "Being handled"),
-        ({"error_code": "SP-401"}, "Waiting for its next attempt"),
+        ({"error_code": "SP-401"}, "Waiting for next attempt"),
         ({"status": "failed", "error_code": "SP-204"}, "The policyholder has no phone number"),
         ({"status": "ignored", "ignored_because": "a test of theirs"}, "a test of theirs"),
         ({"status": "done", "error_code": "", "duplicates": 1}, "Duplicate"),
@@ -268,12 +268,12 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     )  # it could not be opened
     client = client_of(VIEW, "retry_event", "view_tasktemplate")
     page = shown(client, event)
-    assert "The task template “Skade” is switched off" in page
-    assert "Choose another template, and press Retry." in page
+    assert "The task template “Skade” is inactive" in page
+    assert "Choose another template, then press Retry." in page
     assert "administrator" in page
     assert reverse("admin:scalepoint_tasks_tasktemplate_changelist") in page
     assert "Retry all 2 with this cause" in page
-    assert "1 other event of this connection failed within the last day" in page
+    assert "1 other event on this connection failed within the last day" in page
     world.connection.task_template.active = True
     world.connection.task_template.save()
     assert client.post(url("same", event.pk)).status_code == 302
@@ -282,9 +282,9 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     ole = get_user_model().objects.get(username="ole")
     assert set(EventAttempt.objects.values_list("event", "retried_by")) == {(event.pk, ole.pk), (twin.pk, ole.pk)}
     page = shown(client, event)
-    assert "Tried again by" in page
+    assert "Retried by" in page
     assert "ole" in page
-    assert "Went well" in page
+    assert "Succeeded" in page
 
 
 def test_retry_is_over_before_the_next_page_is_shown(world: World, settings: Settings) -> None:
@@ -295,7 +295,7 @@ def test_retry_is_over_before_the_next_page_is_shown(world: World, settings: Set
     event.refresh_from_db()
     assert (event.status, event.tries.count(), Task.objects.count()) == ("failed", 2, 0)
     settings.SCALEPOINT = {}
-    assert "You do not have to do anything" in client.post(url("retry", event.pk), follow=True).content.decode()
+    assert "You don't have to do anything" in client.post(url("retry", event.pk), follow=True).content.decode()
     event.refresh_from_db()
     assert (event.status, Task.objects.count()) == ("done", 1)
 
@@ -325,10 +325,16 @@ def test_an_event_without_a_number_is_tied_to_a_case(world: World) -> None:
     assert (event.status, event.error_code) == ("failed", "SP-105")
     case = Case.objects.get()
     client = client_of(VIEW, "retry_event")
-    assert "Tie the event to a case" in shown(client, event)
-    assert "There is no case" in client.post(url("tie", event.pk), {"number": "nonsense"}).content.decode()
+    assert "Link the event to a case" in shown(client, event)
+    assert (
+        "This insurance company has no case"
+        in client.post(url("tie", event.pk), {"number": "nonsense"}).content.decode()
+    )
     Case.objects.update(insurer=world.syd)  # another company's case is none of this event's
-    assert "There is no case" in client.post(url("tie", event.pk), {"number": case.number}).content.decode()
+    assert (
+        "This insurance company has no case"
+        in client.post(url("tie", event.pk), {"number": case.number}).content.decode()
+    )
     Case.objects.update(insurer=world.nord)
     assert client.post(url("tie", event.pk), {"number": case.number}).status_code == 302
     drain(queues.EVENTS)
@@ -359,8 +365,8 @@ def test_running_again_asks_first_and_makes_a_new_line(world: World) -> None:
     before = InboundEvent.objects.values().get()
     client = client_of(VIEW, "replay_event")
     page = client.get(url("replay", event.pk)).content.decode()
-    assert "This event was handled already. Run it again?" in page
-    assert "others than last time:" in page
+    assert "This event has already been handled. Do you want to replay it?" in page
+    assert "different from last time:" in page
     assert "case name template" in page
     assert InboundEvent.objects.count() == 1
     answer = client.post(url("replay", event.pk))
@@ -368,13 +374,13 @@ def test_running_again_asks_first_and_makes_a_new_line(world: World) -> None:
     assert answer["Location"] == url("change", made.pk)
     # While that one waits, neither can be run again, and the page says why.
     for row in (event, made):
-        assert "It is being handled, or waits for its turn." in shown(client, row)
+        assert "The event is being handled or is waiting its turn." in shown(client, row)
         client.post(url("replay", row.pk))
     drain(queues.EVENTS)
     assert (InboundEvent.objects.count(), Task.objects.count()) == (2, 1)
     assert InboundEvent.objects.filter(pk=event.pk).values().get() == before
     page = shown(client, InboundEvent.objects.get(pk=made.pk))
-    assert "New case (run again)" in page
+    assert "New case (replayed)" in page
     assert url("change", event.pk) in page
     assert url("change", made.pk) in shown(client, event)
 
@@ -383,7 +389,7 @@ def test_what_waits_or_is_gone_can_not_be_run_again(world: World, settings: Sett
     failing(settings, "awry")
     [event] = handle(world, EVENT)
     client = client_of(VIEW, "replay_event", "retry_event")
-    assert "It waits for its next attempt." in shown(client, event)
+    assert "The event is waiting for its next attempt." in shown(client, event)
     InboundEvent.objects.update(status="done", body=None)
     assert "was deleted by the retention rule" in shown(client, event)
     assert "<form" not in client.get(url("replay", event.pk)).content.decode().split('id="content-main"')[1]
@@ -411,14 +417,14 @@ def test_who_may_only_look_can_do_nothing(world: World, page: str) -> None:
     assert list(InboundEvent.objects.order_by("pk").values()) == before
     assert Case.objects.count() == 1
     client = client_of(VIEW)
-    for label in (">Retry<", ">Ignore<", ">Run again<", "Make the case"):
+    for label in (">Retry<", ">Ignore<", ">Replay<", "Create the case"):
         assert label not in shown(client, event)
 
 
 def test_handling_now_needs_its_permission(world: World) -> None:
     [event] = receive(world, EVENT)
     page = client_of(VIEW).get(url("changelist")).content.decode()
-    assert "1 event waits because the background job does not run. The cases are stored." in page
+    assert "1 event is waiting because the background job is not running. The cases are stored." in page
     assert "Message to IT" in page
     assert "Handle now" not in page
     assert client_of(VIEW).post(url("handle_now")).status_code == 403
@@ -443,7 +449,7 @@ PERSONAL = {
 def test_the_content_is_readable_and_hides_numbers_of_persons(world: World) -> None:
     [event] = handle(world, merged(EVENT, PERSONAL))
     page = shown(client_of(VIEW), event)
-    for text in ("Inga Eksempelsen", "Skadevej 4", "Description of damage", "••••••-••••"):
+    for text in ("Inga Eksempelsen", "Skadevej 4", "Damage description", "••••••-••••"):
         assert text in page
     for text in (
         "010190-1234",

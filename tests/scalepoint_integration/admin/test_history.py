@@ -58,7 +58,7 @@ def test_it_says_who_changed_which_field_from_what_to_what_and_why(case: Case, m
     assert (closed.user, closed.reason, made.did, made.user) == (mette, "Kunden fortrød", "Added", None)
     assert newest.at > closed.at > made.at
     text = page_of(client_of("view_case"), case).content.decode()
-    for shown in ("<strong>Status</strong>: from In progress to Closed", "Kunden fortrød", "mette", "The program"):
+    for shown in ("<strong>Status</strong>: from In progress to Closed", "Kunden fortrød", "mette", "The system"):
         assert shown in text
 
 
@@ -109,8 +109,8 @@ def test_a_page_that_stands_for_the_connection_shows_its_log_too(world: World, m
         assert {entry.message for entry in found} == {"", "Nyt"}
         changes = [(each.label, each.old, each.new) for entry in found for each in entry.changes]
         assert changes == [
-            ("Who is told of errors", "–", "mette"),
-            ("Switch", "On", "On hold"),
+            ("Notifications of errors", "–", "mette"),
+            ("Switch", "On", "Paused"),
             ("Ends with", "tion", "cret"),
         ]
 

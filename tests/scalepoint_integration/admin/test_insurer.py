@@ -78,7 +78,7 @@ def test_the_list_says_what_was_refused_today_and_what_is_missing(world: World, 
     SecurityToken.objects.filter(company=world.syd).update(expires_at=timezone.now())
     response = office.get(LIST)
     text = response.content.decode()
-    assert "4 tries with an unknown token were refused today." in text and "Token is missing" in text
+    assert "4 requests with an unknown token were refused today." in text and "Token is missing" in text
     refused = office.get(response.context["unknown"]["address"])
     assert refused.status_code == 200 and refused.context["cl"].result_count == 5
     InsuranceCompany.objects.all().delete()
@@ -88,7 +88,11 @@ def test_the_list_says_what_was_refused_today_and_what_is_missing(world: World, 
 def test_the_page_shows_what_is_inherited_and_what_came(world: World, office: Client) -> None:
     handle(world, assignment())
     text = office.get(page(world)).content.decode()
-    assert "Empty inherits: mette" in text and "Empty inherits: Service" in text and "Empty inherits: Skade" in text
+    assert (
+        "Leave empty to use the default value: mette" in text
+        and "Leave empty to use the default value: Service" in text
+        and "Leave empty to use the default value: Skade" in text
+    )
     assert "Latest 10 events" in text and "20310506-07" in text and NORD_TOKEN not in text
     for address in (f"?insurer__id__exact={world.nord.pk}",):
         assert text.count(address) == 2
@@ -144,9 +148,9 @@ def test_a_token_that_is_made_is_shown_once(world: World, office: Client) -> Non
     ("said", "error"),
     [
         ({"new_token": "invented-token-of-syd-0002"}, "This token is already used by Syd Forsikring (eksempel)."),
-        ({}, "Type in the new token, or let one be made"),
-        ({"new_token": NEW, "make": "on"}, "Type in the new token, or let one be made"),
-        ({"new_token": NEW, "old_until": "01.01.2020"}, "That day is over."),
+        ({}, "Enter the new token, or have one generated"),
+        ({"new_token": NEW, "make": "on"}, "Enter the new token, or have one generated"),
+        ({"new_token": NEW, "old_until": "01.01.2020"}, "This date is in the past."),
     ],
 )
 def test_what_does_not_hold_changes_no_token(world: World, office: Client, said: dict[str, str], error: str) -> None:
@@ -163,7 +167,7 @@ def test_a_token_is_switched_off_after_asking(world: World, office: Client) -> N
     token = SecurityToken.objects.get(company=world.nord)
     off = page(world, "token_off", token.pk)
     assert off in office.get(page(world)).content.decode()
-    assert "is refused from now on" in office.get(off).content.decode()
+    assert "will be refused from now on" in office.get(off).content.decode()
     assert SecurityToken.objects.live(timezone.now()).count() == 2
     assert office.post(off).status_code == 302
     assert [row.company for row in SecurityToken.objects.live(timezone.now())] == [world.syd]

@@ -59,7 +59,7 @@ def test_a_settlement_is_fetched_again(settled: Case) -> None:
     office = client_of(superuser=True)
     form = {"action": "fetch_settlement_again", "_selected_action": [settled.pk]}
     answer = office.post(url("case", "changelist"), form, follow=True)
-    assert "1 settlement is fetched again now." in answer.content.decode()
+    assert "1 settlement is being fetched again." in answer.content.decode()
     assert drain(queues.SETTLEMENTS) == 1
     assert Revision.objects.count() == 1
     SettlementPull.objects.all().delete()
@@ -69,7 +69,7 @@ def test_a_settlement_is_fetched_again(settled: Case) -> None:
 
 def test_a_failed_fetch_is_told_in_words(settled: Case) -> None:
     SettlementPull.objects.update(status="failed", error_code="SP-403")
-    assert "You have no access to this in Scalepoint" in page(client_of(superuser=True), settled)
+    assert "You don't have access to this information in Scalepoint" in page(client_of(superuser=True), settled)
 
 
 def test_more_settlements_take_no_more_queries(world: World, settled: Case) -> None:
@@ -92,5 +92,5 @@ def test_a_payment_that_was_left_out_names_no_party_of_the_newer_statement(world
     newer["payments"] = []
     handle(world, newer)
     shown = page(client_of(superuser=True), settled)
-    assert shown.count("not in the newest statement") == 2
+    assert shown.count("not in the latest statement") == 2
     assert "Inga Eksempelsen → Nord Forsikring (eksempel)" not in shown

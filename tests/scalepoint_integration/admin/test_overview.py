@@ -90,10 +90,10 @@ def test_the_page_says_what_is_there(world: World) -> None:
         "Failed events": "1",
     }
     assert "Ready" in page
-    assert "1 case could not be finished: The task template “Vandskade” is switched off." in page
-    assert "1 event failed: There is no case number." in page
+    assert "1 case could not be finished: The task template “Vandskade” is inactive." in page
+    assert "1 event failed: The case number is missing." in page
     assert "No cases have been received yet" not in page
-    assert "7 in all, at most 3 on one day." in page
+    assert "7 in total, at most 3 in one day." in page
     assert "My cases</a> (1)" in page or "My cases (1)" in page
     assert "background job" not in page
     of_syd = client.get(PAGE, {"insurer": world.syd.pk, "days": 7}).content.decode()
@@ -234,8 +234,8 @@ def test_the_background_job_that_does_not_run_is_told(world: World) -> None:
     receive(world, assignment())
     client = client_of("view_overview")
     page = client.get(PAGE).content.decode()
-    assert "1 event waits, because the background job does not run." in page
-    assert "The cases are stored. Tell IT." in page
+    assert "1 event is waiting because the background job is not running." in page
+    assert "The cases are stored. Notify IT." in page
     assert "Copy message to IT" in page
     assert "Handle now" not in page  # who may not press it does not see it
     alive()
@@ -253,7 +253,7 @@ def test_silence_is_told_with_what_can_be_done(world: World) -> None:
     silence = silent(world.connection, now)[0]
     assert silence.insurer == world.nord
     page = client_of(superuser=True).get(PAGE).content.decode()
-    assert f"Nothing has come from {world.nord.name} for {silence.days} working days." in page
+    assert f"Nothing has been received from {world.nord.name} for {silence.days} working days." in page
     assert "See what you can do" in page
     assert reverse("admin:scalepoint_crm_insurancecompany_change", args=[world.nord.pk]) in page
 
@@ -272,7 +272,7 @@ def test_handle_now_does_what_the_background_job_would(world: World) -> None:
 def test_on_hold_and_on_again_with_history(world: World) -> None:
     client = client_of("view_overview", "change_connection")
     url = f"{PAGE}{world.connection.pk}/switch/"
-    assert "Put on hold" in client.get(PAGE).content.decode()
+    assert "Pause" in client.get(PAGE).content.decode()
     for wanted in ("paused", "on"):
         before = Connection.history.count()
         assert client.post(url, {"to": wanted}).status_code == 302
@@ -292,7 +292,7 @@ def test_who_may_only_look_can_press_nothing(world: World) -> None:
     receive(world, assignment())
     client = client_of("view_overview", "view_connection", "view_case", "view_inboundevent")
     page = client.get(PAGE).content.decode()
-    assert "Put on hold" not in page
+    assert "Pause" not in page
     histories = Connection.history.count()
     for url, form in ((f"{PAGE}handle/", {}), (f"{PAGE}{world.connection.pk}/switch/", {"to": "paused"})):
         assert client.post(url, form).status_code == 403

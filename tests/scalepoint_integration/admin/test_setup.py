@@ -90,7 +90,7 @@ def test_switching_on_asks_while_something_is_missing(world: World, office: Clie
     sent = {"connection": world.connection.pk}
     asked = office.post(url("switch_on"), sent)
     assert asked.status_code == 200
-    assert "Switch on all the same" in asked.content.decode()
+    assert "Turn on anyway" in asked.content.decode()
     assert "The first real case" not in asked.content.decode()
     assert Connection.objects.get().switch == "paused"
 
@@ -102,7 +102,7 @@ def test_switching_on_asks_while_something_is_missing(world: World, office: Clie
     before = connection.history.count()
     office.post(url("switch_on"), sent | {"confirmed": "1"})
     assert connection.history.count() == before
-    assert "Switch on" not in office.get(url()).content.decode()
+    assert "Turn on" not in office.get(url()).content.decode()
 
 
 def test_switching_on_does_not_ask_when_all_is_ready(world: World, office: Client, settings: Settings) -> None:
@@ -116,7 +116,7 @@ def test_switching_on_does_not_ask_when_all_is_ready(world: World, office: Clien
     ScalepointMail.objects.create(connection=world.connection, how="sent", subject="s", body="b")
     asked = office.post(url("switch_on"), {"connection": world.connection.pk}).content.decode()
     assert asked.count("sp-check-text") == 1
-    assert "A test case came all the way through" in asked
+    assert "A test case has been completed" in asked
     assert Connection.objects.get().switch == "paused"
 
     Connection.objects.update(switch="on")
@@ -138,11 +138,11 @@ def test_a_wrong_number_switches_nothing_on(world: World, office: Client) -> Non
 
 def test_the_mail_asks_for_what_is_missing_and_then_shows_the_letter(world: World, office: Client) -> None:
     first = office.get(url("mail"))
-    assert "Tell us who you are first" in first.content.decode()
+    assert "First enter who you are" in first.content.decode()
     assert 'id="mail_form"' not in first.content.decode()
     sent = form(first) | COMPANY | {"do": "company"}
     wrong = office.post(url("mail"), sent | {"company_tax_id": "12345678"})
-    assert "This is not a CVR number" in wrong.content.decode()
+    assert "This is not a valid CVR number" in wrong.content.decode()
     assert Connection.objects.get().company_name == ""
 
     shown = office.post(url("mail"), sent | {"language": "da"}, follow=True)
@@ -169,7 +169,7 @@ def known(world: World) -> Connection:
 def test_preview_send_and_read_again(known: Connection, office: Client) -> None:
     sent = LETTER | {"connection": str(known.pk), "language": "da", "body": "Hej <b>Scalepoint</b>"}
     preview = office.post(url("mail"), sent | {"do": "preview"}).content.decode()
-    assert "So it will look" in preview
+    assert "This is how it will look" in preview
     assert "Hej &lt;b&gt;Scalepoint&lt;/b&gt;" in preview
     assert "mailto:integration@scalepoint.example?" in preview
     assert not outbox.outbox
@@ -199,9 +199,9 @@ def test_sent_from_elsewhere_is_written_down(known: Connection, office: Client) 
     [
         ({"recipient": ""}, "This field is required"),
         ({"recipient": "a@b.example\nBcc: c@d.example"}, "Enter a valid email address"),
-        ({"body": f"token {NORD_TOKEN}"}, "The text holds a security token"),
-        ({"do": "preview", "body": f"token {NORD_TOKEN}"}, "The text holds a security token"),
-        ({"do": "outside", "body": f"token {NORD_TOKEN}"}, "The text holds a security token"),
+        ({"body": f"token {NORD_TOKEN}"}, "The text contains a security token"),
+        ({"do": "preview", "body": f"token {NORD_TOKEN}"}, "The text contains a security token"),
+        ({"do": "outside", "body": f"token {NORD_TOKEN}"}, "The text contains a security token"),
     ],
 )
 def test_what_is_refused_is_not_sent(known: Connection, office: Client, change: dict[str, str], told: str) -> None:
@@ -223,14 +223,14 @@ def test_a_line_break_in_the_subject_begins_no_header(known: Connection, office:
 def test_a_letter_whose_facts_hold_a_secret_is_not_offered(known: Connection, office: Client) -> None:
     Connection.objects.update(contact_phone=NORD_TOKEN)
     page = office.get(url("mail")).content.decode()
-    assert "The text holds a security token" in page
+    assert "The text contains a security token" in page
     assert "mailto:" not in page
 
 
 def test_a_mail_server_that_fails_is_told_on_the_page(known: Connection, office: Client, settings: Settings) -> None:
     settings.EMAIL_BACKEND = "tests.scalepoint_integration.office.test_letter.Deaf"
     answer = office.post(url("mail"), {**LETTER, "connection": known.pk, "do": "send"}).content.decode()
-    assert "The mail could not be sent" in answer
+    assert "The email could not be sent" in answer
     assert "Hej Scalepoint" in form(office.get(url("mail"), {"language": "da"}))["body"]
     assert not ScalepointMail.objects.exists()
 

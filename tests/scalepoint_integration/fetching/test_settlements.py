@@ -146,7 +146,7 @@ def test_a_settled_case_is_fetched_item_by_item(
     assert (drain(queues.SETTLEMENTS), drain(queues.SETTLEMENTS)) == (1, 0)
     pull, row = SettlementPull.objects.get(), Revision.objects.get()
     assert (pull.status, pull.attempts, row.case, row.connection) == ("done", 1, Case.objects.get(), world.connection)
-    assert (row.status, row.get_settlement_type_display()) == ("SETTLED", "Settled for replacement")
+    assert (row.status, row.get_settlement_type_display()) == ("SETTLED", "Settled with replacement goods")
     assert (row.sub_total_amount, row.invoice_amount) == (Decimal("600.25"), None)
     assert [item.description for item in row.items.order_by("pk")] == ["Opdigtet telefon", "Opdigtet lampe"]
     assert [group.get_kind_display() for group in row.groups.all()] == ["Voucher"]

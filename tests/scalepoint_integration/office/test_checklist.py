@@ -83,7 +83,7 @@ def test_switch(ready: World) -> None:
     assert row_of(ready, "switch").status == Status.MISSING
     Connection.objects.update(switch="paused")
     row = row_of(ready, "switch")
-    assert (row.status, row.proof) == (Status.DONE, "On hold")
+    assert (row.status, row.proof) == (Status.DONE, "Paused")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_address_needs_the_background_job(ready: World) -> None:
     assert row_of(ready, "address", now=now).status == Status.DONE
     late = row_of(ready, "address", now=now + timedelta(minutes=5))
     assert late.status == Status.MISSING
-    assert late.problems == ("The background job does not run. The cases are stored. Tell IT.",)
+    assert late.problems == ("The background job is not running. The cases are stored. Notify IT.",)
     Heartbeat.objects.all().delete()
     sweep()
     assert row_of(ready, "address").status == Status.DONE
@@ -131,7 +131,7 @@ def test_default_values(ready: World) -> None:
     template.save()
     row = row_of(ready, "default_values")
     assert row.status == Status.MISSING
-    assert "“Skade” is switched off" in row.problems[0]
+    assert "“Skade” is inactive" in row.problems[0]
     template.active = True
     template.save()
     get_user_model().objects.update(is_active=False)

@@ -62,8 +62,8 @@ def test_the_list_and_every_page_render_for_few_queries(
     client = client_of(superuser=True)
     with django_assert_num_queries(7):
         shown = client.get(url("changelist"), {"q": ""}).content.decode()
-    assert "Waiting: sending is switched off on the connection" in shown
-    assert "Scalepoint did not accept what we sent" in shown
+    assert "Waiting: sending is turned off on the connection" in shown
+    assert "Scalepoint did not accept the outbound event" in shown
     for row in rows.values():
         with django_assert_max_num_queries(8):
             assert client.get(url("change", row.pk)).status_code == 200
@@ -78,7 +78,7 @@ def test_what_left_and_what_would_leave_is_shown_without_secrets(rows: dict[str,
     assert "Sent" in shown
     assert NORD_TOKEN not in shown
     assert "&lt;b&gt;Vi kommer&lt;/b&gt;" in page(client, rows["waiting"])
-    assert "Something is missing in what should be sent (case.token)" in page(client, rows["missing"])
+    assert "Information is missing from the outbound event (case.token)" in page(client, rows["missing"])
     OutboundEvent.objects.update(facts={})
     assert "deleted by the retention rule" in page(client, rows["sent"])
 
@@ -108,11 +108,11 @@ def test_how_fetching_goes_is_seen_on_the_connection(world: World) -> None:
         Connection.objects.update(**change)
         pages[name] = client.get(url("change", world.connection.pk, model="connection")).content.decode()
     assert "Nothing is fetched." in pages["off"]
-    assert "Nothing was fetched yet." in pages["new"]
+    assert "Nothing has been fetched yet." in pages["new"]
     assert "Last fetched" in pages["good"]
-    assert "no longer knows where we stopped" in pages["lost"]
+    assert "no longer has a record of how far we have fetched" in pages["lost"]
     listed = client.get(url("changelist", model="connection")).content.decode()
-    assert "no longer knows where we stopped" in listed
+    assert "no longer has a record of how far we have fetched" in listed
     client.post(
         url("changelist", model="connection"), {"action": "fetch_again", "_selected_action": [world.connection.pk]}
     )
@@ -124,7 +124,7 @@ def test_how_fetching_goes_is_seen_on_the_connection(world: World) -> None:
 def test_one_sending_is_sent_again_from_its_page(rows: dict[str, OutboundEvent], scalepoint: Scalepoint) -> None:
     failed = rows["failed"]
     shown = page(client_of(VIEW), failed)
-    assert "Read Scalepoint's answer on the sending" in shown.replace("&#x27;", "'")
+    assert "Read Scalepoint's answer to the outbound event" in shown.replace("&#x27;", "'")
     assert ">Retry<" not in shown
     assert client_of(VIEW).post(url("retry", failed.pk)).status_code == 403
     assert client_of("send_outbound").post(url("retry", failed.pk)).status_code == 403

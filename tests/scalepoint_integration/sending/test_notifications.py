@@ -127,9 +127,9 @@ def test_failures_wait_for_each_other_and_are_one_mail(told: World) -> None:
     assert drain(queues.NOTICES) == 1
     (message,) = mail.outbox
     assert message.to == ["ida@kontor.example"]
-    assert message.subject == "3 things from Scalepoint need you"
-    assert message.body.count("There is no case number") == 3
-    assert message.body.count("Open the event and tie it to a case") == 3
+    assert message.subject == "3 events from Scalepoint need your attention"
+    assert message.body.count("The case number is missing") == 3
+    assert message.body.count("Open the event and link it to a case") == 3
 
 
 @pytest.mark.django_db
