@@ -37,7 +37,7 @@ _ROWS = (
         "claim_updated",
         gettext_noop("Case closed, reopened or changed"),
         handler=f"{_OURS}.handling.claim_updated.updated",
-        details=f"{_OURS}.lifecycle.details",
+        details=f"{_OURS}.handling.lifecycle.details",
     ),
     EventType(
         "claimline_changed",

@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext
 
-from scalepoint_integration.errors import Place
+from scalepoint_integration.places import Place
 
 
 def links(user: Any, places: Iterable[Place], site: str = "admin", **rows: Model | None) -> list[tuple[str, str]]:

@@ -95,9 +95,9 @@ def test_an_alias_belongs_to_one_company() -> None:
     insurer("A", "Nordins", "Bolig")
     with pytest.raises(IntegrityError), transaction.atomic():
         insurer("B", "NORDINS", " bolig ")
-    with pytest.raises(ValidationError, match="has this alias and sub-alias already"):
+    with pytest.raises(ValidationError, match="already has this alias and sub-alias"):
         InsuranceCompany(name="B", alias="nordins", sub_alias="BOLIG").full_clean()
-    with pytest.raises(ValidationError, match="not a CVR number"):
+    with pytest.raises(ValidationError, match="not a valid CVR number"):
         InsuranceCompany(name="B", alias="b", company_tax_id="13585627").full_clean()
     InsuranceCompany(name="B", alias="b", company_tax_id="13585628").full_clean()
     assert InsuranceCompany.objects.count() == 1

@@ -12,7 +12,7 @@ APP = ROOT / "scalepoint_integration"
 
 # What only a wiring of places needs: each place -> what of ours it may import, itself aside. A place is a module or a
 # folder; the longest name that fits decides. CRM is everything of crm below its admin, BASE what stands under the work.
-TABLES = ("errors", "events", "queues")
+TABLES = ("errors", "places", "events", "queues")
 CRM = ("crm.masks", "crm.formats", "crm.encryption", "crm.models", "crm.locks", "crm.services", "crm.history")
 BASE = ("conf", *TABLES, "payloads", "workqueue", "models", *CRM)
 BELOW_OFFICE = (*BASE, "adapter", "fetching", "sending", "handling", "tasks.models")
@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.services": (*CRM, "tasks.models"),
     "tasks.admin": (*CRM, "crm.admin", "tasks.models", "tasks.services"),
     "conf": (),
-    "errors": (),
+    "places": (),
+    "errors": ("places",),
     "events": (),
     "queues": (),
     "payloads": ("crm.masks",),

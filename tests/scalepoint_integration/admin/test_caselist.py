@@ -358,14 +358,14 @@ def test_linking_leads_to_the_page_of_one_case(office: Client, cases: dict[str, 
     response = office.post(reverse(LIST), chosen)
     page = reverse("admin:scalepoint_integration_case_change", args=[cases["new"].pk])
     assert response.headers["Location"] == f"{page}#link-task"
-    assert "Choose one case only" in act(office, "link_task", cases["new"], cases["late"]).content.decode()
+    assert "Choose only one case" in act(office, "link_task", cases["new"], cases["late"]).content.decode()
 
 
 def test_too_many_at_once_are_refused(office: Client, cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caselist, "AT_ONCE", 1)
     for action in ("take", "assign", "close", "make_task"):
         page = act(office, action, cases["new"], cases["stuck"], apply="1", reason="x", nobody="on")
-        assert "Nothing was changed: more than 1 cases were chosen." in page.content.decode(), action
+        assert "Nothing was changed: more than 1 cases were selected." in page.content.decode(), action
     assert Case.objects.filter(responsible=ole()).count() == 0
     assert Case.objects.filter(status="closed").count() == 1
 

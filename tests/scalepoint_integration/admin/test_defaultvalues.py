@@ -172,7 +172,7 @@ def test_saving_keeps_who_and_why_and_touches_nothing_else(world: World, office:
     ("change", "says"),
     [
         ({"case_name_template": "[sagnr]"}, "The field [sagnr] does not exist. Did you mean [Sagsnummer]?"),
-        ({"company_tax_id": "12345678"}, "This is not a CVR number."),
+        ({"company_tax_id": "12345678"}, "This is not a valid CVR number."),
         ({"responsible": "gone"}, "The responsible user is no longer active. Choose another"),
     ],
 )

@@ -280,9 +280,9 @@ def test_a_failed_event_says_what_to_do_and_is_retried(world: World) -> None:
     assert "administrator" in page
     assert reverse("admin:scalepoint_tasks_tasktemplate_changelist") in page
     assert "Retry all 2 with this cause" in page
-    assert "1 other event of this connection failed within the last day" in page
-    world.default_values.task_template.active = True
-    world.default_values.task_template.save()
+    assert "1 other event on this connection failed within the last day" in page
+    world.connection.task_template.active = True
+    world.connection.task_template.save()
     assert client.post(url("same", event.pk)).status_code == 302
     drain(queues.EVENTS)
     assert set(InboundEvent.objects.values_list("status", flat=True)) == {"done"}
@@ -302,7 +302,7 @@ def test_retry_is_over_before_the_next_page_is_shown(world: World, settings: Set
     event.refresh_from_db()
     assert (event.status, event.tries.count(), Task.objects.count()) == ("failed", 2, 0)
     settings.SCALEPOINT = {}
-    assert "You do not have to do anything" in client.post(url("retry", event.pk), follow=True).content.decode()
+    assert "You don't have to do anything" in client.post(url("retry", event.pk), follow=True).content.decode()
     event.refresh_from_db()
     assert (event.status, Task.objects.count()) == ("done", 1)
 
@@ -333,9 +333,15 @@ def test_an_event_without_a_number_is_tied_to_a_case(world: World) -> None:
     case = Case.objects.get()
     client = client_of(VIEW, "retry_event")
     assert "Link the event to a case" in shown(client, event)
-    assert "There is no case" in client.post(url("tie", event.pk), {"number": "nonsense"}).content.decode()
+    assert (
+        "This insurance company has no case"
+        in client.post(url("tie", event.pk), {"number": "nonsense"}).content.decode()
+    )
     Case.objects.update(insurer=world.syd)  # another company's case is none of this event's
-    assert "There is no case" in client.post(url("tie", event.pk), {"number": case.number}).content.decode()
+    assert (
+        "This insurance company has no case"
+        in client.post(url("tie", event.pk), {"number": case.number}).content.decode()
+    )
     Case.objects.update(insurer=world.nord)
     assert client.post(url("tie", event.pk), {"number": case.number}).status_code == 302
     drain(queues.EVENTS)
@@ -367,7 +373,7 @@ def test_running_again_asks_first_and_makes_a_new_line(world: World) -> None:
     client = client_of(VIEW, "replay_event")
     page = client.get(url("replay", event.pk)).content.decode()
     assert "This event has already been handled. Do you want to replay it?" in page
-    assert "others than last time:" in page
+    assert "different from last time:" in page
     assert "case name template" in page
     assert InboundEvent.objects.count() == 1
     answer = client.post(url("replay", event.pk))
@@ -390,7 +396,7 @@ def test_what_waits_or_is_gone_can_not_be_run_again(world: World, settings: Sett
     failing(settings, "awry")
     [event] = handle(world, EVENT)
     client = client_of(VIEW, "replay_event", "retry_event")
-    assert "It waits for its next attempt." in shown(client, event)
+    assert "The event is waiting for its next attempt." in shown(client, event)
     InboundEvent.objects.update(status="done", body=None)
     assert "was deleted by the retention rule" in shown(client, event)
     assert "<form" not in client.get(url("replay", event.pk)).content.decode().split('id="content-main"')[1]
@@ -418,7 +424,7 @@ def test_who_may_only_look_can_do_nothing(world: World, page: str) -> None:
     assert list(InboundEvent.objects.order_by("pk").values()) == before
     assert Case.objects.count() == 1
     client = client_of(VIEW)
-    for label in (">Retry<", ">Ignore<", ">Run again<", "Make the case"):
+    for label in (">Retry<", ">Ignore<", ">Replay<", "Create the case"):
         assert label not in shown(client, event)
 
 

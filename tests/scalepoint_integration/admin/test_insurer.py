@@ -148,9 +148,9 @@ def test_a_token_that_is_made_is_shown_once(world: World, office: Client) -> Non
     ("said", "error"),
     [
         ({"new_token": "invented-token-of-syd-0002"}, "This token is already used by Syd Forsikring (eksempel)."),
-        ({}, "Type in the new token, or let one be made"),
-        ({"new_token": NEW, "make": "on"}, "Type in the new token, or let one be made"),
-        ({"new_token": NEW, "old_until": "01.01.2020"}, "That day is over."),
+        ({}, "Enter the new token, or have one generated"),
+        ({"new_token": NEW, "make": "on"}, "Enter the new token, or have one generated"),
+        ({"new_token": NEW, "old_until": "01.01.2020"}, "This date is in the past."),
     ],
 )
 def test_what_does_not_hold_changes_no_token(world: World, office: Client, said: dict[str, str], error: str) -> None:
@@ -167,7 +167,7 @@ def test_a_token_is_switched_off_after_asking(world: World, office: Client) -> N
     token = SecurityToken.objects.get(company=world.nord)
     off = page(world, "token_off", token.pk)
     assert off in office.get(page(world)).content.decode()
-    assert "is refused from now on" in office.get(off).content.decode()
+    assert "will be refused from now on" in office.get(off).content.decode()
     assert SecurityToken.objects.live(timezone.now()).count() == 2
     assert office.post(off).status_code == 302
     assert [row.company for row in SecurityToken.objects.live(timezone.now())] == [world.syd]

@@ -253,7 +253,7 @@ def test_silence_is_told_with_what_can_be_done(world: World) -> None:
     silence = silent(world.connection, now)[0]
     assert silence.insurer == world.nord
     page = client_of(superuser=True).get(PAGE).content.decode()
-    assert f"Nothing has come from {world.nord.name} for {silence.days} working days." in page
+    assert f"Nothing has been received from {world.nord.name} for {silence.days} working days." in page
     assert "See what you can do" in page
     assert reverse("admin:scalepoint_crm_insurancecompany_change", args=[world.nord.pk]) in page
 

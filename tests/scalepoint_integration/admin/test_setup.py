@@ -138,11 +138,11 @@ def test_a_wrong_number_switches_nothing_on(world: World, office: Client) -> Non
 
 def test_the_mail_asks_for_what_is_missing_and_then_shows_the_letter(world: World, office: Client) -> None:
     first = office.get(url("mail"))
-    assert "Tell us who you are first" in first.content.decode()
+    assert "First enter who you are" in first.content.decode()
     assert 'id="mail_form"' not in first.content.decode()
     sent = form(first) | COMPANY | {"do": "company"}
     wrong = office.post(url("mail"), sent | {"company_tax_id": "12345678"})
-    assert "This is not a CVR number" in wrong.content.decode()
+    assert "This is not a valid CVR number" in wrong.content.decode()
     assert Connection.objects.get().company_name == ""
 
     shown = office.post(url("mail"), sent | {"language": "da"}, follow=True)
@@ -199,9 +199,9 @@ def test_sent_from_elsewhere_is_written_down(known: Connection, office: Client) 
     [
         ({"recipient": ""}, "This field is required"),
         ({"recipient": "a@b.example\nBcc: c@d.example"}, "Enter a valid email address"),
-        ({"body": f"token {NORD_TOKEN}"}, "The text holds a security token"),
-        ({"do": "preview", "body": f"token {NORD_TOKEN}"}, "The text holds a security token"),
-        ({"do": "outside", "body": f"token {NORD_TOKEN}"}, "The text holds a security token"),
+        ({"body": f"token {NORD_TOKEN}"}, "The text contains a security token"),
+        ({"do": "preview", "body": f"token {NORD_TOKEN}"}, "The text contains a security token"),
+        ({"do": "outside", "body": f"token {NORD_TOKEN}"}, "The text contains a security token"),
     ],
 )
 def test_what_is_refused_is_not_sent(known: Connection, office: Client, change: dict[str, str], told: str) -> None:
@@ -223,14 +223,14 @@ def test_a_line_break_in_the_subject_begins_no_header(known: Connection, office:
 def test_a_letter_whose_facts_hold_a_secret_is_not_offered(known: Connection, office: Client) -> None:
     Connection.objects.update(contact_phone=NORD_TOKEN)
     page = office.get(url("mail")).content.decode()
-    assert "The text holds a security token" in page
+    assert "The text contains a security token" in page
     assert "mailto:" not in page
 
 
 def test_a_mail_server_that_fails_is_told_on_the_page(known: Connection, office: Client, settings: Settings) -> None:
     settings.EMAIL_BACKEND = "tests.scalepoint_integration.office.test_letter.Deaf"
     answer = office.post(url("mail"), {**LETTER, "connection": known.pk, "do": "send"}).content.decode()
-    assert "The mail could not be sent" in answer
+    assert "The email could not be sent" in answer
     assert "Hej Scalepoint" in form(office.get(url("mail"), {"language": "da"}))["body"]
     assert not ScalepointMail.objects.exists()
 

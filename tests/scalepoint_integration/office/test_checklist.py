@@ -131,7 +131,7 @@ def test_default_values(ready: World) -> None:
     template.save()
     row = row_of(ready, "default_values")
     assert row.status == Status.MISSING
-    assert "“Skade” is switched off" in row.problems[0]
+    assert "“Skade” is inactive" in row.problems[0]
     template.active = True
     template.save()
     get_user_model().objects.update(is_active=False)

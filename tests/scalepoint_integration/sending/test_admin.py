@@ -111,9 +111,9 @@ def test_how_fetching_goes_is_seen_on_the_connection(world: World) -> None:
     assert "Nothing is fetched." in pages["off"]
     assert "Nothing has been fetched yet." in pages["new"]
     assert "Last fetched" in pages["good"]
-    assert "no longer knows where we stopped" in pages["lost"]
+    assert "no longer has a record of how far we have fetched" in pages["lost"]
     listed = client.get(url("changelist", model="connection")).content.decode()
-    assert "no longer knows where we stopped" in listed
+    assert "no longer has a record of how far we have fetched" in listed
     client.post(
         url("changelist", model="connection"), {"action": "fetch_again", "_selected_action": [world.connection.pk]}
     )
@@ -125,7 +125,7 @@ def test_how_fetching_goes_is_seen_on_the_connection(world: World) -> None:
 def test_one_sending_is_sent_again_from_its_page(rows: dict[str, OutboundEvent], scalepoint: Scalepoint) -> None:
     failed = rows["failed"]
     shown = page(client_of(VIEW), failed)
-    assert "Read Scalepoint's answer on the sending" in shown.replace("&#x27;", "'")
+    assert "Read Scalepoint's answer to the outbound event" in shown.replace("&#x27;", "'")
     assert ">Retry<" not in shown
     assert client_of(VIEW).post(url("retry", failed.pk)).status_code == 403
     assert client_of("send_outbound").post(url("retry", failed.pk)).status_code == 403
