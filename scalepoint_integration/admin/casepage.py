@@ -35,7 +35,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from crm.admin.base import active
 from crm.formats import DATE_INPUTS, NOTHING, day, in_words, moment
 from crm.models import Customer, InsuranceCompany, Team
-from scalepoint_integration import errors
+from scalepoint_integration import errors, places
 from scalepoint_integration.admin import event_page, money
 from scalepoint_integration.admin.big_tables import BigTableAdmin
 from scalepoint_integration.admin.caselist import LOOKS
@@ -376,7 +376,7 @@ def _problem_box(case: Case, user: Any, site: str) -> Box:
 
 def _elsewhere(case: Case, code: str, user: Any, site: str) -> list[tuple[str, str]]:
     """The best place where it is solved that is not this page, nothing where there is none."""
-    places = (place for place in errors.find(code).at if place != errors.CASE)
+    places = (place for place in errors.find(code).at if place != places.CASE)
     return links(user, places, site, connection=case.connection, insurer=case.insurer)[:1]
 
 

@@ -23,7 +23,7 @@ from crm.admin.base import badge
 from crm.formats import day, duration, when
 from crm.history import Entry
 from crm.models import InsuranceCompany
-from scalepoint_integration import errors, queues
+from scalepoint_integration import errors, places, queues
 from scalepoint_integration.admin.caselist import LOOKS
 from scalepoint_integration.admin.pages import PageAdmin, allow
 from scalepoint_integration.admin.places import links as links_to
@@ -144,7 +144,7 @@ class OverviewAdmin(PageAdmin):
             "connections": [(each, state_badge(connection_state(each, now))) for each in connections],
             "nothing": state_badge(State.MISSING),
             "may_switch": request.user.has_perm(f"{_APP}.change_connection"),
-            "setup": next(iter(_places(request, (errors.SETUP,))), None),
+            "setup": next(iter(_places(request, (places.SETUP,))), None),
             "last_event": when(figures.last_event(scope)),
             "empty": not figures.received_any(scope),
             "alerts": _stuck(request, scope) + _silent(request, connections, now),
@@ -228,8 +228,8 @@ def _link(request: HttpRequest, label: Any, page: str, permission: str, *args: A
     return Link(label, f"{url}?{urlencode(asked)}" if asked else url)
 
 
-def _places(request: HttpRequest, places: Iterable[errors.Place]) -> list[Link]:
-    return [Link(label, address) for label, address in links_to(request.user, places)]
+def _places(request: HttpRequest, found: Iterable[places.Place]) -> list[Link]:
+    return [Link(label, address) for label, address in links_to(request.user, found)]
 
 
 def _cases_url(request: HttpRequest, tab: str, scope: Scope, **query: Any) -> str:

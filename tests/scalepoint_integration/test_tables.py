@@ -49,7 +49,7 @@ def modules() -> list[Path]:
 # ---- Inbound events -----------------------------------------------------------------------------------------------
 def test_names_of_inbound_types_are_only_in_their_table() -> None:
     # Also what is sent is called so, and the stand-in for Scalepoint and the test cases make events.
-    free = {APP / "events.py", APP / "outbox" / "bodies.py", APP / "send_test.py"}
+    free = {APP / "events.py", APP / "sending" / "bodies.py", APP / "test_cases" / "examples.py"}
     for path in modules():
         if path not in free and APP / "simulator" not in path.parents:
             assert not set(literals(path)) & set(EVENTS), path
@@ -143,9 +143,7 @@ def test_codes_are_only_in_their_table() -> None:
 def test_what_stops_an_event_is_a_choice_of_the_log() -> None:
     """Whatever the modules that only ever work on an event raise stands on that event."""
     raised = set()
-    for path in [APP / f"{name}.py" for name in ("cases", "merging", "defaults", "adapter", "inbox")] + sorted(
-        (APP / "handlers").glob("*.py")
-    ):
+    for path in [APP / "adapter.py", *sorted((APP / "handling").glob("*.py"))]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("NeedsPerson", "PermanentError", "NotForUs"):
                 raised |= {each.attr for each in ast.walk(node.args[0]) if isinstance(each, ast.Attribute)}
